@@ -1,0 +1,1 @@
+"""The core of Interest Graph: domain, ports, adapters and use cases. Re-exports nothing."""

