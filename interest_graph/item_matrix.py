@@ -1,0 +1,202 @@
+"""The item matrix: what scoring needs of every item, in memory, kept current by deltas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from .errors import CheckpointError
+
+SPARE_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDelta:
+    """What one refresh changed of the item matrix.
+
+    Args:
+        epoch: Number of this delta; the first after publishing has 1.
+        model_version: The model that computed it.
+        item_ids: The items, n of them; those unknown to a matrix are appended to it.
+        embeddings: (n, dim) float32.
+        bias: (n,) float32.
+        neighbor_ids: For each item the items it leads to, strongest first.
+        neighbor_weights: The weights of those edges.
+    """
+
+    epoch: int
+    model_version: str
+    item_ids: list[str]
+    embeddings: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    neighbor_ids: list[list[str]]
+    neighbor_weights: list[list[float]]
+
+    def pack(self) -> bytes:
+        """One line of JSON, then embeddings and bias as little-endian float32."""
+        head = {
+            "epoch": self.epoch,
+            "model_version": self.model_version,
+            "item_ids": self.item_ids,
+            "dim": int(self.embeddings.shape[1]),
+            "neighbor_ids": self.neighbor_ids,
+            "neighbor_weights": self.neighbor_weights,
+        }
+        body = self.embeddings.astype("<f4").tobytes() + self.bias.astype("<f4").tobytes()
+        return orjson.dumps(head) + b"\n" + body
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        """Read what `pack` wrote.
+
+        Raises:
+            CheckpointError: The bytes are no delta.
+        """
+        try:
+            line, body = packed.split(b"\n", 1)
+            head = orjson.loads(line)
+            dim, count = int(head.pop("dim")), len(head["item_ids"])
+            values = np.frombuffer(body, dtype="<f4").astype(np.float32)
+            if len(values) != count * (dim + 1):
+                msg = f"{len(values)} numbers for {count} items of {dim}"
+                raise ValueError(msg)  # noqa: TRY301 one message for every kind of damage
+            embeddings = values[: count * dim].reshape(count, dim)
+            return cls(embeddings=embeddings, bias=values[count * dim :], **head)
+        except (ValueError, KeyError, TypeError) as error:
+            msg = f"not an item delta: {error}"
+            raise CheckpointError(msg) from error
+
+
+class ItemMatrix:
+    """Embedding, bias and outgoing item edges of every item, one row an item.
+
+    Args:
+        model_version: The model that computed the rows.
+        item_ids: The items in row order, n of them.
+        embeddings: (n, dim) float32.
+        bias: (n,) float32.
+        neighbor_rows: (n, width) int32: rows of the items that row's item leads to, -1 for none.
+        neighbor_weights: (n, width) float32.
+    """
+
+    def __init__(  # noqa: PLR0913 one argument per published array
+        self,
+        model_version: str,
+        item_ids: list[str],
+        embeddings: npt.NDArray[np.float32],
+        bias: npt.NDArray[np.float32],
+        neighbor_rows: npt.NDArray[np.int32],
+        neighbor_weights: npt.NDArray[np.float32],
+    ) -> None:
+        rows = {len(item_ids), len(embeddings), len(bias), len(neighbor_rows)}
+        if len(rows) != 1 or neighbor_rows.shape != neighbor_weights.shape:
+            msg = "item matrix: the arrays differ in length"
+            raise CheckpointError(msg)
+        self.model_version = model_version
+        self.epoch = 0
+        self.item_ids = item_ids
+        self.row_of = {item_id: row for row, item_id in enumerate(item_ids)}
+        self._arrays = (embeddings, bias, neighbor_rows, neighbor_weights)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Map a published directory into memory; processes share the pages they do not change.
+
+        Raises:
+            CheckpointError: A file is missing or damaged.
+        """
+        try:
+            config = orjson.loads((directory / "config.json").read_bytes())
+            item_ids = orjson.loads((directory / "items.json").read_bytes())
+            names = ("item_embeddings", "item_bias", "neighbor_rows", "neighbor_weights")
+            embeddings, bias, neighbor_rows, neighbor_weights = (
+                np.load(directory / f"{name}.npy", mmap_mode="c") for name in names
+            )
+            version = str(config["model_version"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            msg = f"{directory}: cannot read the item matrix: {error}"
+            raise CheckpointError(msg) from error
+        return cls(version, item_ids, embeddings, bias, neighbor_rows, neighbor_weights)
+
+    @property
+    def embeddings(self) -> npt.NDArray[np.float32]:
+        """(n, dim) float32."""
+        return self._arrays[0][: len(self.item_ids)]
+
+    @property
+    def bias(self) -> npt.NDArray[np.float32]:
+        """(n,) float32."""
+        return self._arrays[1][: len(self.item_ids)]
+
+    @property
+    def neighbor_rows(self) -> npt.NDArray[np.int32]:
+        """(n, width) int32, -1 for none."""
+        return self._arrays[2][: len(self.item_ids)]
+
+    @property
+    def neighbor_weights(self) -> npt.NDArray[np.float32]:
+        """(n, width) float32, 0 for none."""
+        return self._arrays[3][: len(self.item_ids)]
+
+    def apply(self, delta: ItemDelta) -> bool:
+        """Write the rows of a delta; neighbours that no row stands for are dropped.
+
+        Returns:
+            Whether it was new: a delta that was applied before changes nothing.
+
+        Raises:
+            CheckpointError: It belongs to another model, or one before it is missing.
+        """
+        if delta.model_version != self.model_version:
+            msg = f"delta of model {delta.model_version}, matrix of {self.model_version}"
+            raise CheckpointError(msg)
+        if delta.epoch <= self.epoch:
+            return False
+        if delta.epoch != self.epoch + 1:
+            msg = f"delta {delta.epoch} after {self.epoch}: one is missing"
+            raise CheckpointError(msg)
+        if len(delta.item_ids) and delta.embeddings.shape[1] != self.embeddings.shape[1]:
+            msg = f"delta of dimension {delta.embeddings.shape[1]}"
+            raise CheckpointError(msg)
+        self._append([item_id for item_id in delta.item_ids if item_id not in self.row_of])
+        for position, item_id in enumerate(delta.item_ids):
+            row = self.row_of[item_id]
+            self.embeddings[row] = delta.embeddings[position]
+            self.bias[row] = delta.bias[position]
+            self._link(row, delta.neighbor_ids[position], delta.neighbor_weights[position])
+        self.epoch = delta.epoch
+        return True
+
+    def _append(self, item_ids: list[str]) -> None:
+        """Give new items rows of zeros, growing the arrays by a quarter when they are full."""
+        count = len(self.item_ids) + len(item_ids)
+        capacity = len(self._arrays[0])
+        if count > capacity:
+            spare = max(SPARE_ROWS, count // 4) + count - capacity
+            self._arrays = tuple(  # type: ignore[assignment]
+                np.concatenate([array, np.zeros((spare, *array.shape[1:]), dtype=array.dtype)])
+                for array in self._arrays
+            )
+            self._arrays[2][capacity:] = -1
+        for item_id in item_ids:
+            self.row_of[item_id] = len(self.item_ids)
+            self.item_ids.append(item_id)
+
+    def _link(self, row: int, neighbor_ids: list[str], weights: list[float]) -> None:
+        """Replace the edges that leave a row."""
+        known = [
+            (self.row_of[neighbor_id], weight)
+            for neighbor_id, weight in zip(neighbor_ids, weights, strict=True)
+            if neighbor_id in self.row_of
+        ][: self.neighbor_rows.shape[1]]
+        self.neighbor_rows[row] = -1
+        self.neighbor_weights[row] = 0.0
+        if known:
+            rows, values = zip(*known, strict=True)
+            self.neighbor_rows[row, : len(known)] = rows
+            self.neighbor_weights[row, : len(known)] = values

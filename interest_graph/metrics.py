@@ -1,0 +1,143 @@
+"""The Prometheus instruments of every process, shared through files when there are several.
+
+`build_metrics` must run before a process makes its first instrument: the client library decides
+then whether values live in memory or in the shared directory. The API reads them all for `/metrics`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+DELAYS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+NAMESPACE = "interest_graph"
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Every instrument; names begin with `interest_graph_`, labels are bounded, never an id."""
+
+    registry: CollectorRegistry
+    directory: Path | None
+    http_requests: Counter
+    http_request_seconds: Histogram
+    events_accepted: Counter
+    events_duplicate: Counter
+    events_rejected: Counter
+    recommend_seconds: Histogram
+    recommendations_empty: Counter
+    ineligible_returned: Counter
+    events_applied: Counter
+    events_dead_lettered: Counter
+    nodes_refreshed: Counter
+    event_to_graph_seconds: Histogram
+    event_to_refresh_seconds: Histogram
+    log_entries: Gauge
+    dead_letters: Gauge
+    stale_nodes: Gauge
+    oldest_stale_node_seconds: Gauge
+    model_info: Gauge
+
+    def exposition(self) -> bytes:
+        """Prometheus' text format, over all processes when they share a directory."""
+        if self.directory is None:
+            return generate_latest(self.registry)
+        collected = CollectorRegistry()
+        MultiProcessCollector(collected, path=str(self.directory))  # type: ignore[no-untyped-call] # untyped in prometheus-client
+        return generate_latest(collected)
+
+
+class _Factory:
+    """Makes instruments in one registry and namespace."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, namespace=NAMESPACE, registry=self._registry)
+
+    def histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            name, text, labels, namespace=NAMESPACE, registry=self._registry, buckets=buckets
+        )
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """A gauge whose newest value counts, whichever process set it."""
+        return Gauge(
+            name,
+            text,
+            labels,
+            namespace=NAMESPACE,
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+
+
+def _share(directory: Path) -> None:
+    """Make the client library keep its values in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call] # untyped in prometheus-client
+
+
+def build_metrics(directory: Path | None) -> Metrics:
+    """Make the instruments of this process.
+
+    Args:
+        directory: Where the processes share their values (`metrics_dir`), emptied before the first
+            of them starts; None keeps them in this process.
+    """
+    if directory is not None:
+        _share(directory)
+    registry = CollectorRegistry()
+    make = _Factory(registry)
+    return Metrics(
+        registry=registry,
+        directory=directory,
+        http_requests=make.counter(
+            "http_requests_total", "Requests answered.", "method", "route", "status"
+        ),
+        http_request_seconds=make.histogram(
+            "http_request_duration_seconds", "Time to an answer.", SECONDS, "method", "route"
+        ),
+        events_accepted=make.counter("events_accepted_total", "Events in the log.", "event_type"),
+        events_duplicate=make.counter("events_duplicate_total", "Events sent again."),
+        events_rejected=make.counter("events_rejected_total", "Events at fault."),
+        recommend_seconds=make.histogram(
+            "recommend_duration_seconds", "Time to make a list.", SECONDS, "kind"
+        ),
+        recommendations_empty=make.counter(
+            "recommendations_empty_total", "Empty lists, by reason.", "reason"
+        ),
+        ineligible_returned=make.counter(
+            "ineligible_returned_total", "Items returned that must not be: alarm above 0."
+        ),
+        events_applied=make.counter("events_applied_total", "Events written to the graph."),
+        events_dead_lettered=make.counter(
+            "events_dead_lettered_total", "Events that could not be written.", "reason"
+        ),
+        nodes_refreshed=make.counter("nodes_refreshed_total", "Nodes recomputed.", "label"),
+        event_to_graph_seconds=make.histogram(
+            "event_to_graph_seconds", "From accepted to in the graph.", DELAYS
+        ),
+        event_to_refresh_seconds=make.histogram(
+            "event_to_refresh_seconds", "From accepted to refreshed.", DELAYS
+        ),
+        log_entries=make.gauge("log_entries", "Events accepted and not yet in the graph."),
+        dead_letters=make.gauge("dead_letters", "Entries waiting to be looked at."),
+        stale_nodes=make.gauge("stale_nodes", "Nodes that wait for a refresh.", "label"),
+        oldest_stale_node_seconds=make.gauge(
+            "oldest_stale_node_seconds", "Age of the oldest mark.", "label"
+        ),
+        model_info=make.gauge("model_info", "1 for the model in service.", "model_version"),
+    )

@@ -1,0 +1,125 @@
+"""Connections to Redis, its scripts and key names, and what it must be set to."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, cast
+
+import redis
+import structlog
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from .errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis.commands.core import Script
+
+    from .errors import TransientError
+    from .settings import Settings
+
+LOG = "ig:log"
+DEAD_LETTERS = "ig:dead"
+GROUP = "ingest"
+HISTORY_REVISION = "ig:history_revision"
+CATALOG_REVISION = "ig:catalog_revision"
+USERS_REVISION = "ig:users_revision"
+ITEMS = "ig:items"
+ITEM_REVISIONS = "ig:item_revisions"
+ITEM_IDS = "ig:item_ids"
+USER_REVISIONS = "ig:user_revisions"
+USER_IDS = "ig:user_ids"
+MANIFEST = "ig:manifest"
+POPULAR = "ig:popular"
+
+logger = structlog.get_logger(__name__)
+
+
+def event_key(event_id: str) -> str:
+    """Key that remembers an event within the duplicate window."""
+    return f"ig:event:{event_id}"
+
+
+def user_key(user_id: str) -> str:
+    """Hash of a user: h history, n its length, r history revision, d document, t tombstone."""
+    return f"ig:user:{user_id}"
+
+
+def seen_key(user_id: str) -> str:
+    """Set of what a user has seen: see `seen_member`."""
+    return f"ig:seen:{user_id}"
+
+
+def deltas_key(model_version: str) -> str:
+    """Hash of the numbered deltas published after a model."""
+    return f"ig:deltas:{model_version}"
+
+
+def recommendation_key(recommendation_id: str) -> str:
+    """What an answer was computed from, until it expires."""
+    return f"ig:recommendation:{recommendation_id}"
+
+
+def item_hash(item_id: str) -> int:
+    """A signed 60-bit hash of an item's id: eight bytes in a Redis integer set."""
+    return int.from_bytes(hashlib.blake2b(item_id.encode(), digest_size=8).digest(), "big", signed=True) >> 4
+
+
+def seen_member(item_id: str, event_type: int) -> int:
+    """Member of a user's seen set: item hash and, in the low four bits, the event type."""
+    return (item_hash(item_id) << 4) | event_type
+
+
+def connect(url: str, settings: Settings) -> redis.Redis:
+    """A client that gives up in time and retries a dropped connection three times."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=settings.redis_timeout_s,
+        socket_connect_timeout=settings.redis_timeout_s,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
+        health_check_interval=30,
+    )
+
+
+def script(client: redis.Redis, name: str) -> Script:
+    """The Lua script of that name, run by its hash."""
+    source = files("interest_graph").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return cast("Script", client.register_script(source))
+
+
+@contextmanager
+def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
+    """Turn whatever Redis raises for being away into one of our own errors."""
+    try:
+        yield
+    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.BusyLoadingError) as error:
+        msg = f"{what} does not answer"
+        raise error_class(msg) from error
+    except redis.OutOfMemoryError as error:
+        msg = f"{what} is out of memory"
+        raise error_class(msg) from error
+
+
+def check_durability(client: redis.Redis, settings: Settings) -> None:
+    """See that the log keeps what it accepts (design: `appendfsync always`, `noeviction`).
+
+    Raises:
+        SettingsError: The server could lose accepted events; the message says what to set.
+    """
+    wanted = {
+        "appendonly": "yes",
+        "appendfsync": settings.durability,
+        "maxmemory-policy": "noeviction",
+        "no-appendfsync-on-rewrite": "no",
+    }
+    found = {name: cast("dict[str, Any]", client.config_get(name)).get(name) for name in wanted}
+    wrong = [f"{name} {value}" for name, value in wanted.items() if found[name] != value]
+    if wrong:
+        msg = f"the Redis at log_url may lose accepted events: set {', '.join(wrong)}"
+        raise SettingsError(msg)
+    if settings.durability != "always":
+        logger.warning("log_not_fsynced", durability=settings.durability)
