@@ -1,0 +1,17 @@
+// Purpose: create items unknown so far as stubs, add to their popularity, mark them stale.
+// Parameters: $items list of {item_id string, events integer, popularity float}
+// Columns: touched
+UNWIND $items AS row
+MERGE (item:Item {item_id: row.item_id})
+ON CREATE SET
+  item.known = false,
+  item.hidden = false,
+  item.facts_revision = 0,
+  item.refreshed_revision = 0
+SET
+  item.event_count = coalesce(item.event_count, 0) + row.events,
+  item.popularity = coalesce(item.popularity, 0.0) + row.popularity,
+  item.facts_revision = item.facts_revision + row.events,
+  item.stale_since = coalesce(item.stale_since, datetime()),
+  item.updated_at = datetime()
+RETURN count(item) AS touched

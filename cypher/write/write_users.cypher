@@ -1,0 +1,33 @@
+// Purpose: write user documents unless a newer one is there: properties and declared categories.
+// Parameters: $users list of {user_id string, revision integer, fields map, categories list of
+//   list of {category_id, name, path, parent_id}}
+// Columns: seen
+UNWIND $users AS row
+MERGE (user:User {user_id: row.user_id})
+ON CREATE SET user.facts_revision = 0, user.refreshed_revision = 0
+WITH user, row, coalesce(user.catalog_revision, 0) < row.revision AS newer
+CALL (user, row, newer) {
+  WITH user, row, newer
+  WHERE newer
+  OPTIONAL MATCH (user)-[old:PREFERS]->()
+  DELETE old
+  WITH DISTINCT user, row
+  FOREACH (key IN [key IN keys(user) WHERE key STARTS WITH 'property_'] | REMOVE user[key])
+  SET
+    user += row.fields,
+    user.known = true,
+    user.catalog_revision = row.revision,
+    user.facts_revision = user.facts_revision + 1,
+    user.stale_since = coalesce(user.stale_since, datetime()),
+    user.updated_at = datetime()
+  FOREACH (path IN row.categories |
+    FOREACH (level IN path |
+      MERGE (category:Category {category_id: level.category_id})
+      ON CREATE SET category.name = level.name, category.path = level.path
+      FOREACH (parent_id IN [id IN [level.parent_id] WHERE id IS NOT NULL] |
+        MERGE (parent:Category {category_id: parent_id})
+        MERGE (category)-[:CHILD_OF]->(parent)))
+    MERGE (leaf:Category {category_id: path[-1].category_id})
+    MERGE (user)-[:PREFERS]->(leaf))
+}
+RETURN count(user) AS seen
