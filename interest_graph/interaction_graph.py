@@ -103,7 +103,8 @@ class InteractionGraph:
         age_days = np.maximum(now - self.event_time, 0.0) / DAY_S
         weights = np.asarray(self.event_weights, dtype=np.float64)[self.event_type]
         decayed = weights * np.exp2(-age_days / half_life_days)
-        return np.bincount(self.event_item, weights=decayed, minlength=self.num_items)
+        counts = np.bincount(self.event_item, weights=decayed, minlength=self.num_items)
+        return counts.astype(np.float64)
 
     def _where(self, keep: npt.NDArray[np.bool_]) -> Self:
         """A graph with the events that `keep` marks."""

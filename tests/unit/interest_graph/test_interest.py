@@ -1,0 +1,162 @@
+"""The interest of a user and the scores that follow from it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interest_graph.errors import CheckpointError
+from interest_graph.history import HistoryEvent
+from interest_graph.interest import (
+    InterestEncoder,
+    at_knots,
+    contributions,
+    exact_scores,
+    interest,
+    scores,
+)
+from interest_graph.item_matrix import ItemMatrix
+
+DIM, EVENTS, HEADS, TYPES, KNOTS, ITEMS = 8, 6, 2, 3, 5, 12
+NOW = 1_700_000_040
+
+
+def make_encoder(seed: int = 0) -> InterestEncoder:
+    """A small encoder with random weights."""
+    rng = np.random.default_rng(seed)
+    shapes = {
+        "input.weight": (DIM, DIM),
+        "type_embedding": (TYPES, DIM),
+        "gap_embedding": (KNOTS, DIM),
+        "query.weight": (DIM, DIM),
+        "key.weight": (DIM, DIM),
+        "query_age": (KNOTS, DIM),
+        "alpha_rank": (EVENTS,),
+        "alpha_age": (KNOTS,),
+        "alpha_type": (TYPES,),
+        "gamma_rank": (EVENTS,),
+        "gamma_age": (KNOTS,),
+        "gamma_type": (TYPES,),
+        "score_map": (DIM, DIM),
+    }
+    for block in ("blocks.0", "blocks.1"):
+        shapes |= {
+            f"{block}.qkv.weight": (3 * DIM, DIM),
+            f"{block}.out.weight": (DIM, DIM),
+            f"{block}.rank_bias": (HEADS, EVENTS),
+            f"{block}.time_bias": (KNOTS, HEADS),
+            f"{block}.expand.weight": (2 * DIM, DIM),
+            f"{block}.expand.bias": (2 * DIM,),
+            f"{block}.contract.weight": (DIM, 2 * DIM),
+            f"{block}.contract.bias": (DIM,),
+        }
+    norms = ["input_norm", "output_norm"]
+    norms += [f"blocks.{n}.norm_{part}" for n in (0, 1) for part in ("attention", "feed")]
+    for norm in norms:
+        shapes |= {f"{norm}.weight": (DIM,), f"{norm}.bias": (DIM,)}
+    return InterestEncoder(
+        {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+    )
+
+
+def make_matrix(seed: int = 0) -> ItemMatrix:
+    """Random items with random edges, some to themselves."""
+    rng = np.random.default_rng(seed)
+    neighbor_rows = np.full((ITEMS, 4), -1, np.int32)
+    for row in range(ITEMS):
+        count = rng.integers(0, 5)
+        neighbor_rows[row, :count] = rng.permutation(ITEMS)[:count]
+    weights = np.where(neighbor_rows >= 0, rng.random(neighbor_rows.shape), 0).astype(np.float32)
+    embeddings = rng.normal(0, 1, (ITEMS, DIM)).astype(np.float32)
+    bias = rng.normal(0, 1, ITEMS).astype(np.float32)
+    ids = [f"item-{row}" for row in range(ITEMS)]
+    return ItemMatrix("v1", ids, embeddings, bias, neighbor_rows, weights)
+
+
+events = st.builds(
+    HistoryEvent,
+    occurred_at_ms=st.integers((NOW - 10**7) * 1000, NOW * 1000),
+    event_id=st.uuids().map(str),
+    item_id=st.integers(0, ITEMS + 1).map(lambda row: f"item-{row}"),
+    event_type=st.integers(0, TYPES),
+)
+
+
+@given(st.lists(events, max_size=20), st.integers(0, 5))
+@settings(deadline=None)
+def test_contributions_sum_to_the_score(history: list[HistoryEvent], seed: int) -> None:
+    """For any user and model every item's score is the sum of its contributions."""
+    encoder, matrix = make_encoder(seed), make_matrix(seed)
+    found = interest(encoder, matrix, history, NOW)
+    fast = scores(matrix, found)
+    exact = exact_scores(matrix, encoder, found, range(ITEMS))
+    np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
+    for row in range(ITEMS):
+        terms = contributions(matrix, encoder, found, row)
+        total = terms.interest.sum() + terms.item_graph.sum() + terms.bias
+        assert terms.score == pytest.approx(total, rel=1e-9)
+        assert terms.score == exact[row]
+
+
+@given(st.lists(events, max_size=20))
+@settings(deadline=None)
+def test_an_interest_counts_the_newest_known_events(history: list[HistoryEvent]) -> None:
+    """Only events of known items and types count, the newest, in order, and α sums to one."""
+    found = interest(make_encoder(), make_matrix(), history, NOW)
+    known = [e for e in history if e.item_id in make_matrix().row_of and e.event_type < TYPES]
+    expected = sorted(known, key=lambda event: (event.occurred_at_ms, event.event_id))[-EVENTS:]
+    assert list(found.events) == expected
+    assert (found.gamma >= 0).all()
+    assert found.alpha.dtype == found.gamma.dtype == found.embedding.dtype == np.float32
+    if expected:
+        assert found.alpha.sum() == pytest.approx(1, abs=1e-5)
+
+
+@given(st.lists(events, max_size=10, unique_by=lambda event: event.event_id), st.randoms())
+@settings(deadline=None)
+def test_an_interest_is_a_pure_function(history: list[HistoryEvent], random: object) -> None:
+    """The order in which a history arrives and the second within the minute do not matter."""
+    encoder, matrix = make_encoder(), make_matrix()
+    shuffled = list(history)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    one = interest(encoder, matrix, history, NOW // 60 * 60)
+    other = interest(encoder, matrix, shuffled, NOW // 60 * 60 + 59)
+    np.testing.assert_array_equal(one.embedding, other.embedding)
+    np.testing.assert_array_equal(one.gamma, other.gamma)
+
+
+def test_without_events_the_bias_alone_scores() -> None:
+    """A user without events has an interest of zeros, and popularity ranks the items."""
+    encoder, matrix = make_encoder(), make_matrix()
+    nothing = interest(encoder, matrix, [], NOW)
+    assert len(nothing.rows) == 0
+    np.testing.assert_array_equal(nothing.embedding, np.zeros(DIM))
+    np.testing.assert_array_equal(scores(matrix, nothing), matrix.bias)
+
+
+def test_removing_an_event_with_held_weights_changes_the_score_by_its_contribution() -> None:
+    """With α and γ fixed a score without one event lacks exactly that event's terms."""
+    encoder, matrix = make_encoder(), make_matrix()
+    history = [HistoryEvent(NOW * 1000 - n, f"e{n}", f"item-{n}", n % TYPES) for n in range(5)]
+    full = interest(encoder, matrix, history, NOW)
+    for row in range(ITEMS):
+        terms = contributions(matrix, encoder, full, row)
+        keep = np.arange(5) != 2
+        part = type(full)(
+            full.rows[keep], full.alpha[keep], full.gamma[keep], full.embedding, full.query, ()
+        )
+        without = contributions(matrix, encoder, part, row).score
+        assert terms.score - without == pytest.approx(terms.interest[2] + terms.item_graph[2])
+
+
+def test_a_table_is_read_linearly_in_log_minutes() -> None:
+    """Zero reads the first knot, three years and more the last, time never reads outside."""
+    table = np.array([[1.0], [2.0], [4.0]], np.float32)
+    read = at_knots(table, np.array([-5.0, 0.0, np.expm1(np.log1p(1_576_800) / 2) * 60, 1e12]))
+    np.testing.assert_allclose(read[:, 0], [1, 1, 2, 4], rtol=1e-6)
+
+
+def test_missing_tensors_are_a_checkpoint_error() -> None:
+    """An encoder without its tensors is refused at once."""
+    with pytest.raises(CheckpointError, match="score_map"):
+        InterestEncoder({})

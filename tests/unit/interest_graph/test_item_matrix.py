@@ -1,0 +1,127 @@
+"""The item matrix and its deltas."""
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+
+from interest_graph.errors import CheckpointError
+from interest_graph.item_matrix import ItemDelta, ItemMatrix
+
+
+def make_matrix() -> ItemMatrix:
+    """Three items of dimension 2; a → b and b → c."""
+    return ItemMatrix(
+        "v1",
+        ["a", "b", "c"],
+        np.arange(6, dtype=np.float32).reshape(3, 2),
+        np.zeros(3, np.float32),
+        np.array([[1, -1], [2, -1], [-1, -1]], np.int32),
+        np.array([[0.5, 0], [0.25, 0], [0, 0]], np.float32),
+    )
+
+
+def make_delta(epoch: int, item_id: str, neighbor_ids: list[str]) -> ItemDelta:
+    """A delta of one item."""
+    weights = [1.0 / (place + 1) for place in range(len(neighbor_ids))]
+    values, bias = np.array([[7, 8]], np.float32), np.array([0.5], np.float32)
+    return ItemDelta(epoch, "v1", [item_id], values, bias, [neighbor_ids], [weights])
+
+
+def test_a_delta_survives_packing() -> None:
+    """Unpacking gives back every field of a packed delta, newlines in ids included."""
+    delta = make_delta(3, "line\nbreak", ["a", "b"])
+    again = ItemDelta.unpack(delta.pack())
+    assert again.item_ids == ["line\nbreak"]
+    assert (again.epoch, again.model_version) == (3, "v1")
+    assert (again.neighbor_ids, again.neighbor_weights) == ([["a", "b"]], [[1.0, 0.5]])
+    np.testing.assert_array_equal(again.embeddings, delta.embeddings)
+    np.testing.assert_array_equal(again.bias, delta.bias)
+
+
+def test_an_empty_delta_survives_packing() -> None:
+    """A delta without items counts as an epoch."""
+    nothing = ItemDelta(1, "v1", [], np.zeros((0, 2), np.float32), np.zeros(0, np.float32), [], [])
+    matrix = make_matrix()
+    assert matrix.apply(ItemDelta.unpack(nothing.pack()))
+    assert matrix.epoch == 1
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{}\n", b"nonsense\n1234", make_delta(1, "a", []).pack()[:-1]]
+)
+def test_damaged_bytes_are_refused(damaged: bytes) -> None:
+    """Bytes that are no delta raise CheckpointError."""
+    with pytest.raises(CheckpointError):
+        ItemDelta.unpack(damaged)
+
+
+def test_a_delta_replaces_a_row_and_its_edges() -> None:
+    """Applying writes embedding, bias and edges; edges to unknown items are dropped."""
+    matrix = make_matrix()
+    assert matrix.apply(make_delta(1, "a", ["nobody", "c"]))
+    np.testing.assert_array_equal(matrix.embeddings[0], [7, 8])
+    assert matrix.bias[0] == 0.5
+    np.testing.assert_array_equal(matrix.neighbor_rows[0], [2, -1])
+    np.testing.assert_array_equal(matrix.neighbor_weights[0], [0.5, 0])
+
+
+def test_a_new_item_is_appended_and_the_rest_stays() -> None:
+    """An item without a row gets the next one; earlier rows keep their values as arrays grow."""
+    matrix = make_matrix()
+    before = matrix.embeddings.copy()
+    for epoch in range(1, 2002):
+        matrix.apply(make_delta(epoch, f"new-{epoch}", ["a", f"new-{epoch - 1}"]))
+    assert len(matrix.item_ids) == len(matrix.embeddings) == len(matrix.bias) == 2004
+    np.testing.assert_array_equal(matrix.embeddings[:3], before)
+    assert matrix.row_of["new-2001"] == 2003
+    np.testing.assert_array_equal(matrix.neighbor_rows[2003], [0, 2002])
+    np.testing.assert_array_equal(matrix.neighbor_rows[2], [-1, -1])
+
+
+def test_an_item_and_its_neighbour_may_arrive_together() -> None:
+    """Edges between two new items of one delta are kept."""
+    values, bias = np.zeros((2, 2), np.float32), np.zeros(2, np.float32)
+    matrix = make_matrix()
+    matrix.apply(ItemDelta(1, "v1", ["x", "y"], values, bias, [["y"], ["x"]], [[0.5], [0.5]]))
+    assert matrix.neighbor_rows[3:5, 0].tolist() == [4, 3]
+
+
+def test_deltas_apply_once_in_order_and_for_one_model() -> None:
+    """A repeated delta changes nothing; a gap or another model is refused."""
+    matrix = make_matrix()
+    assert matrix.apply(make_delta(1, "a", []))
+    assert not matrix.apply(make_delta(1, "b", []))
+    np.testing.assert_array_equal(matrix.embeddings[1], [2, 3])
+    with pytest.raises(CheckpointError, match="missing"):
+        matrix.apply(make_delta(3, "a", []))
+    other = make_matrix()
+    other.model_version = "v2"
+    with pytest.raises(CheckpointError, match="model v1"):
+        other.apply(make_delta(1, "a", []))
+
+
+def test_loading_maps_a_directory_without_changing_it(tmp_path: Path) -> None:
+    """Applying a delta to a loaded matrix leaves the published files as they are."""
+    matrix = make_matrix()
+    (tmp_path / "config.json").write_bytes(orjson.dumps({"model_version": "v1"}))
+    (tmp_path / "items.json").write_bytes(orjson.dumps(matrix.item_ids))
+    for name, array in (
+        ("item_embeddings", matrix.embeddings),
+        ("item_bias", matrix.bias),
+        ("neighbor_rows", matrix.neighbor_rows),
+        ("neighbor_weights", matrix.neighbor_weights),
+    ):
+        np.save(tmp_path / f"{name}.npy", array)
+    loaded = ItemMatrix.load(tmp_path)
+    loaded.apply(make_delta(1, "a", ["b"]))
+    again = ItemMatrix.load(tmp_path)
+    np.testing.assert_array_equal(again.embeddings, matrix.embeddings)
+    assert again.epoch == 0
+
+
+def test_a_missing_directory_is_a_checkpoint_error(tmp_path: Path) -> None:
+    """Loading what is not there raises CheckpointError."""
+    with pytest.raises(CheckpointError, match="cannot read"):
+        ItemMatrix.load(tmp_path)
