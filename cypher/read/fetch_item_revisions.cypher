@@ -1,0 +1,7 @@
+// Purpose: the revisions of items, read before their neighbourhood so that no mark is lost.
+// Parameters: $item_ids list of string
+// Columns: item_id, facts_revision, refreshed_revision
+UNWIND $item_ids AS item_id
+MATCH (item:Item {item_id: item_id})
+RETURN item.item_id AS item_id, item.facts_revision AS facts_revision,
+  item.refreshed_revision AS refreshed_revision

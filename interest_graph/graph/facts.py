@@ -1,0 +1,147 @@
+"""Writing facts: events, items, users. Facts are written once and never changed by a model."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..item import category_levels
+from .store import Row, run, run_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import neo4j
+
+    from ..event import Event
+
+_DAY_MS = 86_400_000
+POPULARITY_EPOCH_MS = 1_577_836_800_000  # 2020-01-01
+_TEXT_FIELDS = ("title", "description", "price", "image_url")
+_TIME_FIELDS = ("available_from", "available_until")
+
+
+def popularity_scale(at_ms: float, half_life_days: float) -> float:
+    """What an event at a time counts in an item's stored popularity.
+
+    Popularity is kept as Σ weight·2^((t − 2020)/half-life): a plain sum, so that the order in which
+    events arrive does not matter. Its value at a time is that sum divided by the scale there.
+
+    >>> popularity_scale(POPULARITY_EPOCH_MS + 30 * 86_400_000, 30.0)
+    2.0
+    """
+    return float(2.0 ** ((at_ms - POPULARITY_EPOCH_MS) / (half_life_days * _DAY_MS)))
+
+
+def find_events(
+    tx: neo4j.ManagedTransaction, relationship: str, event_ids: Sequence[str]
+) -> dict[str, str]:
+    """Body hash by id of those events that the graph holds under this relationship type."""
+    rows = run_for(tx, "read/find_events", relationship, event_ids=list(event_ids))
+    return {row["event_id"]: row["body_hash"] for row in rows}
+
+
+def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> int:
+    """Create stubs and mark users stale; returns how many it touched."""
+    return int(run(tx, "write/touch_users", users=list(users))[0]["touched"])
+
+
+def touch_items(tx: neo4j.ManagedTransaction, items: Sequence[Row]) -> int:
+    """Create stubs, add popularity and mark items stale; returns how many it touched."""
+    return int(run(tx, "write/touch_items", items=list(items))[0]["touched"])
+
+
+def record_events(
+    tx: neo4j.ManagedTransaction, relationship: str, events: Iterable[Event]
+) -> int:
+    """Write events of one type; returns how many were written."""
+    rows = [_event_row(event) for event in events]
+    return int(run_for(tx, "write/record_events", relationship, events=rows)[0]["recorded"])
+
+
+def write_items(tx: neo4j.ManagedTransaction, items: Iterable[tuple[dict[str, Any], int]]) -> int:
+    """Write item documents with their catalogue revisions; returns how many it saw."""
+    rows = [
+        {
+            "item_id": document["item_id"],
+            "revision": revision,
+            "fields": _item_fields(document),
+            "categories": _category_paths(document),
+            "brand": _brand(document.get("brand")),
+        }
+        for document, revision in items
+    ]
+    return int(run(tx, "write/write_items", items=rows)[0]["seen"])
+
+
+def write_users(tx: neo4j.ManagedTransaction, users: Iterable[tuple[dict[str, Any], int]]) -> int:
+    """Write user documents with their revisions; returns how many it saw."""
+    rows = [
+        {
+            "user_id": document["user_id"],
+            "revision": revision,
+            "fields": _property_fields(document),
+            "categories": _category_paths(document),
+        }
+        for document, revision in users
+    ]
+    return int(run(tx, "write/write_users", users=rows)[0]["seen"])
+
+
+def delete_item(tx: neo4j.ManagedTransaction, item_id: str, revision: int) -> int:
+    """Make an item a stub again; 0 when a newer document is there."""
+    return int(run(tx, "write/delete_item", item_id=item_id, revision=revision)[0]["deleted"])
+
+
+def delete_user(tx: neo4j.ManagedTransaction, user_id: str, revision: int) -> int:
+    """Erase a user; 0 when there is none, or a newer one."""
+    return int(run(tx, "write/delete_user", user_id=user_id, revision=revision)[0]["deleted"])
+
+
+def _event_row(event: Event) -> Row:
+    """Parameters of one event."""
+    fields: dict[str, Any] = {
+        "value": event.value,
+        "session_id": event.session_id,
+        "recommendation_id": event.recommendation_id,
+    }
+    fields = {name: value for name, value in fields.items() if value is not None}
+    return {
+        "event_id": event.event_id,
+        "user_id": event.user_id,
+        "item_id": event.item_id,
+        "occurred_at_ms": event.occurred_at_ms,
+        "recorded_at_ms": event.recorded_at_ms,
+        "body_hash": event.body_hash,
+        "fields": fields | _property_fields({"properties": event.properties}),
+    }
+
+
+def _item_fields(document: dict[str, Any]) -> dict[str, Any]:
+    """Node properties of an item; null clears what an earlier document set."""
+    fields: dict[str, Any] = {name: document.get(name) for name in _TEXT_FIELDS}
+    for name in _TIME_FIELDS:
+        value = document.get(name)
+        fields[name] = datetime.fromisoformat(value) if value else None
+    fields["hidden"] = bool(document.get("hidden"))
+    return fields | _property_fields(document)
+
+
+def _property_fields(document: dict[str, Any]) -> dict[str, Any]:
+    """The caller's own properties, under a prefix that keeps them apart from ours."""
+    properties = document.get("properties") or {}
+    return {f"property_{name}": value for name, value in properties.items()}
+
+
+def _category_paths(document: dict[str, Any]) -> list[list[dict[str, str | None]]]:
+    """Every level of every category path of a document."""
+    return [list(category_levels(path)) for path in document.get("categories") or []]
+
+
+def _brand(name: str | None) -> dict[str, str] | None:
+    """A brand with its id: a hash of its name."""
+    if name is None:
+        return None
+    identifier = hashlib.blake2b(name.casefold().encode(), digest_size=8).hexdigest()
+    return {"brand_id": identifier, "name": name}

@@ -1,0 +1,88 @@
+"""Writing what models learn: embeddings and weights, replaced and never mixed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .store import Row, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import neo4j
+
+    from .store import GraphStore
+
+
+def write_user_interests(
+    tx: neo4j.ManagedTransaction, users: Sequence[Row], model_version: str
+) -> int:
+    """Write refreshed users; returns how many were written (the rest had something newer)."""
+    rows = run(
+        tx, "write/write_user_interests", users=list(users), model_version=model_version
+    )
+    return int(rows[0]["written"])
+
+
+def write_item_embeddings(
+    tx: neo4j.ManagedTransaction, items: Sequence[Row], model_version: str
+) -> list[str]:
+    """Write refreshed items; returns the ids written (the rest had something newer)."""
+    rows = run(
+        tx, "write/write_item_embeddings", items=list(items), model_version=model_version
+    )
+    return [row["item_id"] for row in rows]
+
+
+def replace_similar_items(
+    tx: neo4j.ManagedTransaction, items: Sequence[Row], model_version: str
+) -> int:
+    """Replace SIMILAR_TO of items; returns how many items."""
+    rows = run(
+        tx, "write/replace_similar_items", items=list(items), model_version=model_version
+    )
+    return int(rows[0]["replaced"])
+
+
+def replace_related_categories(
+    tx: neo4j.ManagedTransaction, categories: Sequence[Row], model_version: str
+) -> int:
+    """Replace RELATED_TO of categories; returns how many categories."""
+    rows = run(
+        tx,
+        "write/replace_related_categories",
+        categories=list(categories),
+        model_version=model_version,
+    )
+    return int(rows[0]["replaced"])
+
+
+def mark_neighbors_stale(
+    tx: neo4j.ManagedTransaction, item_ids: Sequence[str], limit: int
+) -> int:
+    """Mark the items that lean most on these, at most `limit` for each."""
+    rows = run(tx, "write/mark_neighbors_stale", item_ids=list(item_ids), limit=limit)
+    return int(rows[0]["marked"])
+
+
+def mark_all_users_stale(graph: GraphStore) -> int:
+    """Mark every user stale, in batches."""
+    return int(graph.run_alone("write/mark_all_users_stale")[0]["marked"])
+
+
+def mark_all_items_stale(graph: GraphStore) -> int:
+    """Mark every item stale, in batches."""
+    return int(graph.run_alone("write/mark_all_items_stale")[0]["marked"])
+
+
+def register_model(
+    tx: neo4j.ManagedTransaction, model_version: str, metrics: dict[str, float]
+) -> None:
+    """Remember a trained model and its metrics."""
+    run(tx, "write/register_model", model_version=model_version, metrics=metrics)
+
+
+def put_model_in_service(tx: neo4j.ManagedTransaction, model_version: str) -> bool:
+    """Make a registered model the one in service; false when it is not registered."""
+    rows = run(tx, "write/put_model_in_service", model_version=model_version)
+    return bool(rows[0]["in_service"])

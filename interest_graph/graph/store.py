@@ -1,0 +1,102 @@
+"""The connection to Neo4j: transactions, retries and errors of our own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
+
+import neo4j
+from neo4j.exceptions import AuthError, DriverError, Neo4jError
+
+from cypher.statement import load, load_for
+
+from ..errors import GraphUnavailableError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..settings import Settings
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+
+class GraphStore:
+    """A driver with the settings' timeouts; nothing connects before the first transaction."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._driver = neo4j.GraphDatabase.driver(
+            settings.neo4j_uri,
+            auth=(settings.neo4j_user, settings.neo4j_password.get_secret_value()),
+            connection_timeout=5.0,
+            connection_acquisition_timeout=10.0,
+            max_transaction_retry_time=10.0,
+            notifications_min_severity="OFF",
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._driver.close()
+
+    def read(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+        """Run `work` in a read transaction; the driver retries what is transient.
+
+        Raises:
+            GraphUnavailableError: Neo4j does not answer.
+        """
+        with self._session(neo4j.READ_ACCESS) as session:
+            return session.execute_read(self._timed(work))
+
+    def write(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+        """Run `work` in one write transaction; deadlocks and lost connections are retried.
+
+        Raises:
+            GraphUnavailableError: Neo4j does not answer.
+        """
+        with self._session(neo4j.WRITE_ACCESS) as session:
+            return session.execute_write(self._timed(work))
+
+    def run_alone(self, path: str, relationship: str | None = None) -> list[Row]:
+        """Run a statement that cannot share a transaction: schema changes, batches of its own."""
+        text = load_for(path, relationship) if relationship else load(path).text
+        with self._session(neo4j.WRITE_ACCESS) as session:
+            return session.run(cast("LiteralString", text)).data()
+
+    def _timed(
+        self, work: Callable[[neo4j.ManagedTransaction], T]
+    ) -> Callable[[neo4j.ManagedTransaction], T]:
+        """The work with the settings' transaction timeout."""
+        return neo4j.unit_of_work(timeout=self._settings.neo4j_timeout_s)(work)
+
+    @contextmanager
+    def _session(self, access: str) -> Iterator[neo4j.Session]:
+        """A session whose errors are ours."""
+        try:
+            with self._driver.session(
+                database=self._settings.neo4j_database, default_access_mode=access
+            ) as session:
+                yield session
+        except AuthError as error:
+            msg = "Neo4j refuses the user name or password of the settings"
+            raise SettingsError(msg) from error
+        except Neo4jError as error:
+            if error.is_retryable():
+                msg = "Neo4j does not answer"
+                raise GraphUnavailableError(msg) from error
+            raise
+        except DriverError as error:
+            msg = "Neo4j does not answer"
+            raise GraphUnavailableError(msg) from error
+
+
+def run(tx: neo4j.ManagedTransaction, path: str, **parameters: object) -> list[Row]:
+    """The rows of the statement in `cypher/<path>.cypher`."""
+    return tx.run(cast("LiteralString", load(path).text), parameters).data()
+
+
+def run_for(
+    tx: neo4j.ManagedTransaction, path: str, relationship: str, **parameters: object
+) -> list[Row]:
+    """The rows of a template for one declared relationship type."""
+    return tx.run(cast("LiteralString", load_for(path, relationship)), parameters).data()

@@ -1,0 +1,222 @@
+"""Moves entries of the log into the graph, exactly once, in order, and acknowledges after commit."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import orjson
+import structlog
+
+from .errors import InvalidEventError, LostRowsError, TransientError
+from .event import Event
+from .graph import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import neo4j
+
+    from .event_stream import Entry, EventStream
+    from .graph.store import GraphStore, Row
+    from .settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+
+class PoisonError(Exception):
+    """An entry can never be brought into the graph; it goes to the dead letters."""
+
+
+@dataclass
+class Ingested:
+    """What one batch did.
+
+    Args:
+        events: Events written.
+        duplicates: Events that were in the graph already.
+        user_ids: Users that are stale now.
+        item_ids: Items that are stale now.
+        buried: Entries moved to the dead letters.
+        oldest_recorded_at_ms: When the oldest event of the batch was accepted.
+    """
+
+    events: int = 0
+    duplicates: int = 0
+    user_ids: set[str] = field(default_factory=set)
+    item_ids: set[str] = field(default_factory=set)
+    buried: int = 0
+    recorded_at_ms: list[int] = field(default_factory=list)
+
+
+def ingest(
+    entries: Sequence[Entry], graph: GraphStore, stream: EventStream, settings: Settings
+) -> Ingested:
+    """Bring a batch into the graph and acknowledge it.
+
+    A batch that fails is tried again entry by entry, so that one poisonous entry is buried alone.
+
+    Raises:
+        TransientError: Neo4j or the log is away; nothing was acknowledged, so nothing is lost.
+    """
+    try:
+        ingested = graph.write(lambda tx: _write_batch(tx, entries, settings))
+    except TransientError:
+        raise
+    except Exception as error:  # whatever the batch holds, the loop must go on
+        if len(entries) > 1:
+            logger.warning("ingest_batch_split", entries=len(entries), error=type(error).__name__)
+            return _one_by_one(entries, graph, stream, settings)
+        return _bury_or_wait(entries[0], error, stream, settings)
+    stream.acknowledge(entries)
+    return ingested
+
+
+def _one_by_one(
+    entries: Sequence[Entry], graph: GraphStore, stream: EventStream, settings: Settings
+) -> Ingested:
+    """Every entry in a transaction of its own."""
+    total = Ingested()
+    for entry in entries:
+        one = ingest([entry], graph, stream, settings)
+        total.events += one.events
+        total.duplicates += one.duplicates
+        total.buried += one.buried
+        total.user_ids |= one.user_ids
+        total.item_ids |= one.item_ids
+        total.recorded_at_ms += one.recorded_at_ms
+    return total
+
+
+def _bury_or_wait(
+    entry: Entry, error: Exception, stream: EventStream, settings: Settings
+) -> Ingested:
+    """Bury what is poison or was delivered too often; leave the rest pending for another try."""
+    if isinstance(error, PoisonError) or entry.deliveries >= settings.max_deliveries:
+        reason = str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
+        stream.bury(entry, reason)
+        logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
+        return Ingested(buried=1)
+    logger.warning("entry_failed", entry_id=entry.entry_id, kind=entry.kind, exc_info=error)
+    return Ingested()
+
+
+def _write_batch(
+    tx: neo4j.ManagedTransaction, entries: Sequence[Entry], settings: Settings
+) -> Ingested:
+    """Write entries in their order; neighbours of one kind share a statement."""
+    ingested = Ingested()
+    for kind, group in groupby(entries, key=lambda entry: entry.kind):
+        batch = list(group)
+        match kind:
+            case "event":
+                _write_events(tx, batch, settings, ingested)
+            case "item" | "user":
+                _write_documents(tx, kind, batch, ingested)
+            case "delete_item":
+                for entry in batch:
+                    facts.delete_item(tx, entry.payload.decode(), entry.revision)
+            case "delete_user":
+                for entry in batch:
+                    facts.delete_user(tx, entry.payload.decode(), entry.revision)
+            case _:
+                msg = f"unknown kind of entry: {kind}"
+                raise PoisonError(msg)
+    return ingested
+
+
+def _write_documents(
+    tx: neo4j.ManagedTransaction, kind: str, entries: Sequence[Entry], ingested: Ingested
+) -> None:
+    """Write item or user documents; of several for one id only the newest counts."""
+    newest = {}
+    for entry in entries:
+        document = orjson.loads(entry.payload)
+        newest[document[f"{kind}_id"]] = (document, entry.revision)
+    if kind == "item":
+        seen = facts.write_items(tx, newest.values())
+        ingested.item_ids |= set(newest)
+    else:
+        seen = facts.write_users(tx, newest.values())
+        ingested.user_ids |= set(newest)
+    _require_all(seen, len(newest), f"{kind}s")
+
+
+def _write_events(
+    tx: neo4j.ManagedTransaction, entries: Sequence[Entry], settings: Settings, ingested: Ingested
+) -> None:
+    """Write the events that the graph does not hold, with stubs, revisions and popularity."""
+    try:
+        events = {}
+        for entry in entries:
+            event = Event.from_json(entry.payload)
+            if events.setdefault(event.event_id, event).body_hash != event.body_hash:
+                msg = "the same event_id with another body is in this batch"
+                raise PoisonError(msg)
+    except InvalidEventError as error:
+        raise PoisonError(str(error)) from error
+    fresh = _fresh(tx, events, settings)
+    ingested.duplicates += len(entries) - len(fresh)
+    if not fresh:
+        return
+    users, items = _touched(fresh, settings)
+    _require_all(facts.touch_users(tx, users), len(users), "users")
+    _require_all(facts.touch_items(tx, items), len(items), "items")
+    by_type: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in fresh:
+        by_type[settings.event_types[event.event_type].relationship].append(event)
+    for relationship, batch in by_type.items():
+        _require_all(facts.record_events(tx, relationship, batch), len(batch), "events")
+    ingested.events += len(fresh)
+    ingested.user_ids |= {event.user_id for event in fresh}
+    ingested.item_ids |= {event.item_id for event in fresh}
+    ingested.recorded_at_ms += [event.recorded_at_ms for event in fresh]
+
+
+def _fresh(
+    tx: neo4j.ManagedTransaction, events: dict[str, Event], settings: Settings
+) -> list[Event]:
+    """Events the graph does not hold under any type; another body under the same id is poison."""
+    for event in events.values():
+        if event.event_type not in settings.event_types:
+            msg = f"event_type: {event.event_type} is not declared"
+            raise PoisonError(msg)
+    held: dict[str, str] = {}
+    for relationship in settings.relationships:
+        held |= facts.find_events(tx, relationship, list(events))
+    for event_id, body_hash in held.items():
+        if events[event_id].body_hash != body_hash:
+            msg = "the graph holds this event_id with another body"
+            raise PoisonError(msg)
+    return [event for event_id, event in events.items() if event_id not in held]
+
+
+def _touched(events: Sequence[Event], settings: Settings) -> tuple[list[Row], list[Row]]:
+    """Rows of users and items, each touched once a batch, in id order so that locks line up."""
+    users = Counter(event.user_id for event in events)
+    items = Counter(event.item_id for event in events)
+    popularity: defaultdict[str, float] = defaultdict(float)
+    for event in events:
+        scale = facts.popularity_scale(event.occurred_at_ms, settings.popularity_half_life_days)
+        popularity[event.item_id] += settings.event_types[event.event_type].weight * scale
+    user_rows: list[Row] = [
+        {"user_id": user_id, "events": count} for user_id, count in sorted(users.items())
+    ]
+    item_rows: list[Row] = [
+        {"item_id": item_id, "events": count, "popularity": popularity[item_id]}
+        for item_id, count in sorted(items.items())
+    ]
+    return user_rows, item_rows
+
+
+def _require_all(wrote: int, given: int, what: str) -> None:
+    """Stop the acknowledgement when a statement wrote fewer rows than it was given.
+
+    Raises:
+        LostRowsError: Some rows were dropped; the transaction is rolled back.
+    """
+    if wrote != given:
+        msg = f"{given} {what} were given and {wrote} written"
+        raise LostRowsError(msg)
