@@ -84,7 +84,9 @@ def load_for(path: str, relationship: str) -> str:
 def paths(folder: str) -> list[str]:
     """Paths of every statement in a folder, in order of name."""
     names = (entry.name for entry in files("cypher").joinpath(folder).iterdir())
-    return sorted(f"{folder}/{name.removesuffix('.cypher')}" for name in names if name.endswith(".cypher"))
+    return sorted(
+        f"{folder}/{name.removesuffix('.cypher')}" for name in names if name.endswith(".cypher")
+    )
 
 
 def _header(path: str, text: str, key: str) -> str:

@@ -125,7 +125,7 @@ class ApiKeyStore:
         """Make a key and return its token, which cannot be read again.
 
         Raises:
-            InvalidInputError: A scope does not exist, the name is too long, there are too many keys.
+            InvalidInputError: No such scope, a name too long, too many keys.
             StreamUnavailableError: Redis does not answer.
         """
         wanted = _checked(scopes, name)

@@ -213,7 +213,11 @@ class EventStream:
 
 def _flat(rows: Any) -> list[Any]:  # noqa: ANN401 redis-py's answer has one more list in RESP3
     """Rows of a stream, whatever protocol the client speaks."""
-    return rows[0] if rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], list | tuple) else rows
+    return (
+        rows[0]
+        if rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], list | tuple)
+        else rows
+    )
 
 
 def _entry(row: Any, deliveries: int = 1) -> Entry:  # noqa: ANN401 redis-py's answer is untyped

@@ -147,9 +147,7 @@ Number = Annotated[
     BeforeValidator(_no_bool),
     Field(ge=-(2.0**63), le=2.0**63, allow_inf_nan=False),
 ]
-Price = Annotated[
-    float, BeforeValidator(_no_bool), Field(ge=0, le=1e12, allow_inf_nan=False)
-]
+Price = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e12, allow_inf_nan=False)]
 Time = Annotated[datetime, BeforeValidator(_not_numeric), AfterValidator(_time)]
 PastTime = Annotated[
     datetime, BeforeValidator(_not_numeric), AfterValidator(_time), AfterValidator(_past)
@@ -176,9 +174,7 @@ def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
     faults = []
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         path = [str(part) for part in fault["loc"]]
-        pointer = "".join(
-            "/" + part.replace("~", "~0").replace("/", "~1") for part in path
-        )
+        pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
         reason = fault["msg"].removeprefix("Value error, ")
         faults.append(Fault(".".join(path) or "body", reason, prefix + pointer))
     return faults

@@ -95,7 +95,9 @@ def _bury_or_wait(
 ) -> Ingested:
     """Bury what is poison or was delivered too often; leave the rest pending for another try."""
     if isinstance(error, PoisonError) or entry.deliveries >= settings.max_deliveries:
-        reason = str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
+        reason = (
+            str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
+        )
         stream.bury(entry, reason)
         logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
         return Ingested(buried=1)

@@ -1,7 +1,7 @@
 """The Prometheus instruments of every process, shared through files when there are several.
 
 `build_metrics` must run before a process makes its first instrument: the client library decides
-then whether values live in memory or in the shared directory. The API reads them all for `/metrics`.
+then whether values live in memory or in the shared directory. The API reads them for `/metrics`.
 """
 
 from __future__ import annotations

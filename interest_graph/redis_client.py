@@ -66,7 +66,12 @@ def recommendation_key(recommendation_id: str) -> str:
 
 def item_hash(item_id: str) -> int:
     """A signed 60-bit hash of an item's id: eight bytes in a Redis integer set."""
-    return int.from_bytes(hashlib.blake2b(item_id.encode(), digest_size=8).digest(), "big", signed=True) >> 4
+    return (
+        int.from_bytes(
+            hashlib.blake2b(item_id.encode(), digest_size=8).digest(), "big", signed=True
+        )
+        >> 4
+    )
 
 
 def seen_member(item_id: str, event_type: int) -> int:
@@ -96,7 +101,12 @@ def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
     """Turn whatever Redis raises for being away into one of our own errors."""
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.BusyLoadingError) as error:
+    except (
+        redis.ConnectionError,
+        redis.TimeoutError,
+        redis.ReadOnlyError,
+        redis.BusyLoadingError,
+    ) as error:
         msg = f"{what} does not answer"
         raise error_class(msg) from error
     except redis.OutOfMemoryError as error:

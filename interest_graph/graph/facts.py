@@ -52,9 +52,7 @@ def touch_items(tx: neo4j.ManagedTransaction, items: Sequence[Row]) -> int:
     return int(run(tx, "write/touch_items", items=list(items))[0]["touched"])
 
 
-def record_events(
-    tx: neo4j.ManagedTransaction, relationship: str, events: Iterable[Event]
-) -> int:
+def record_events(tx: neo4j.ManagedTransaction, relationship: str, events: Iterable[Event]) -> int:
     """Write events of one type; returns how many were written."""
     rows = [_event_row(event) for event in events]
     return int(run_for(tx, "write/record_events", relationship, events=rows)[0]["recorded"])

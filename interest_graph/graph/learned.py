@@ -18,9 +18,7 @@ def write_user_interests(
     tx: neo4j.ManagedTransaction, users: Sequence[Row], model_version: str
 ) -> int:
     """Write refreshed users; returns how many were written (the rest had something newer)."""
-    rows = run(
-        tx, "write/write_user_interests", users=list(users), model_version=model_version
-    )
+    rows = run(tx, "write/write_user_interests", users=list(users), model_version=model_version)
     return int(rows[0]["written"])
 
 
@@ -28,9 +26,7 @@ def write_item_embeddings(
     tx: neo4j.ManagedTransaction, items: Sequence[Row], model_version: str
 ) -> list[str]:
     """Write refreshed items; returns the ids written (the rest had something newer)."""
-    rows = run(
-        tx, "write/write_item_embeddings", items=list(items), model_version=model_version
-    )
+    rows = run(tx, "write/write_item_embeddings", items=list(items), model_version=model_version)
     return [row["item_id"] for row in rows]
 
 
@@ -38,9 +34,7 @@ def replace_similar_items(
     tx: neo4j.ManagedTransaction, items: Sequence[Row], model_version: str
 ) -> int:
     """Replace SIMILAR_TO of items; returns how many items."""
-    rows = run(
-        tx, "write/replace_similar_items", items=list(items), model_version=model_version
-    )
+    rows = run(tx, "write/replace_similar_items", items=list(items), model_version=model_version)
     return int(rows[0]["replaced"])
 
 
@@ -57,9 +51,7 @@ def replace_related_categories(
     return int(rows[0]["replaced"])
 
 
-def mark_neighbors_stale(
-    tx: neo4j.ManagedTransaction, item_ids: Sequence[str], limit: int
-) -> int:
+def mark_neighbors_stale(tx: neo4j.ManagedTransaction, item_ids: Sequence[str], limit: int) -> int:
     """Mark the items that lean most on these, at most `limit` for each."""
     rows = run(tx, "write/mark_neighbors_stale", item_ids=list(item_ids), limit=limit)
     return int(rows[0]["marked"])

@@ -87,9 +87,7 @@ def fetch_item_subgraph(
     tx: neo4j.ManagedTransaction, item_ids: Sequence[str], num_neighbors: int
 ) -> list[Row]:
     """Items with categories, brand and their `num_neighbors` strongest neighbours."""
-    return run(
-        tx, "read/fetch_item_subgraph", item_ids=list(item_ids), num_neighbors=num_neighbors
-    )
+    return run(tx, "read/fetch_item_subgraph", item_ids=list(item_ids), num_neighbors=num_neighbors)
 
 
 def find_nearest_items(

@@ -1,0 +1,153 @@
+"""Which items may be returned: the catalogue in memory, aligned with the item matrix's rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InvalidInputError, Fault
+from .field_types import category_id
+from .item import category_levels
+from .redis_client import item_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .item_matrix import ItemMatrix
+
+Rows = npt.NDArray[np.bool_]
+
+
+class CatalogueView:
+    """Eligibility, titles and categories of the items, by row of one item matrix.
+
+    Rows without a document are stubs and never eligible.
+    """
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.documents: dict[str, dict[str, Any]] = {}
+        self._model_version = ""
+        self._visible = np.zeros(0, dtype=np.bool_)
+        self._from = np.zeros(0)
+        self._until = np.zeros(0)
+        self._hashes = np.zeros(0, dtype=np.int64)
+        self._members: dict[str, set[int]] = {}
+        self._names: dict[str, str] = {}
+
+    def update(self, revision: int, changes: Mapping[str, dict[str, Any] | None]) -> None:
+        """Take over changed documents; `align` brings them into the rows."""
+        for item_id, document in changes.items():
+            if document is None:
+                self.documents.pop(item_id, None)
+            else:
+                self.documents[item_id] = document
+        self.revision = revision
+
+    def align(self, matrix: ItemMatrix, changed: Sequence[str] = ()) -> None:
+        """Follow the matrix: all rows of another model, new rows, and changed documents."""
+        if matrix.model_version != self._model_version:
+            self._model_version = matrix.model_version
+            self._members = {}
+            self._resize(0)
+        start = len(self._visible)
+        if start < len(matrix.item_ids):
+            self._resize(len(matrix.item_ids))
+            for row in range(start, len(matrix.item_ids)):
+                self._hashes[row] = item_hash(matrix.item_ids[row])
+                self._set(row, matrix.item_ids[row])
+        for item_id in changed:
+            row = matrix.row_of.get(item_id, start)
+            if row < start:
+                self._forget(row)
+                self._set(row, item_id)
+
+    def eligible(self, now: float) -> Rows:
+        """Rows that may be returned at a time (seconds since 1970)."""
+        return self._visible & (self._from <= now) & (now < self._until)
+
+    def in_category(self, category: str) -> Rows:
+        """Rows in a category or below it.
+
+        Args:
+            category: A category_id, or a path such as `Grocery > Yogurt`.
+
+        Raises:
+            InvalidInputError: There is no such category.
+        """
+        identifier = category
+        if category not in self._names:
+            identifier = category_id([name.strip() for name in category.split(">")])
+        if identifier not in self._names:
+            raise InvalidInputError([Fault("category", "there is no such category", "/category")])
+        return self.in_categories([identifier])
+
+    def in_categories(self, identifiers: Sequence[str]) -> Rows:
+        """Rows in any of these categories."""
+        rows = np.zeros(len(self._visible), dtype=np.bool_)
+        for identifier in identifiers:
+            members = self._members.get(identifier)
+            if members:
+                rows[list(members)] = True
+        return rows
+
+    def seen(self, members: npt.NDArray[np.int64], event_types: Sequence[int]) -> Rows:
+        """Rows that a user's seen set names with one of these event types."""
+        if not len(members):
+            return np.zeros(len(self._visible), dtype=np.bool_)
+        chosen = members[np.isin(members & 15, event_types)] >> 4
+        return np.isin(self._hashes, chosen)
+
+    def title(self, item_id: str) -> str | None:
+        """What an item is called; None for a stub."""
+        document = self.documents.get(item_id)
+        return document.get("title") if document else None
+
+    def category_name(self, identifier: str) -> str:
+        """Path of a category as text."""
+        return self._names.get(identifier, identifier)
+
+    def categories_of(self, item_id: str) -> list[str]:
+        """Ids of the categories an item is directly in."""
+        paths = self.documents.get(item_id, {}).get("categories") or []
+        return [category_id(path) for path in paths]
+
+    def _resize(self, count: int) -> None:
+        """Grow the arrays; new rows are stubs."""
+        missing = count - len(self._visible)
+        if missing <= 0:
+            count, missing = 0, 0
+            self._visible, self._from = np.zeros(0, dtype=np.bool_), np.zeros(0)
+            self._until, self._hashes = np.zeros(0), np.zeros(0, dtype=np.int64)
+            return
+        self._visible = np.append(self._visible, np.zeros(missing, dtype=np.bool_))
+        self._from = np.append(self._from, np.full(missing, -np.inf))
+        self._until = np.append(self._until, np.full(missing, np.inf))
+        self._hashes = np.append(self._hashes, np.zeros(missing, dtype=np.int64))
+
+    def _forget(self, row: int) -> None:
+        """Take a row out of every category."""
+        for members in self._members.values():
+            members.discard(row)
+
+    def _set(self, row: int, item_id: str) -> None:
+        """Write what an item's document says into its row."""
+        document = self.documents.get(item_id)
+        self._visible[row] = document is not None and not document.get("hidden")
+        if document is None:
+            return
+        self._from[row] = _seconds(document.get("available_from"), -np.inf)
+        self._until[row] = _seconds(document.get("available_until"), np.inf)
+        for path in document.get("categories") or []:
+            for level in category_levels(path):
+                identifier = str(level["category_id"])
+                self._names.setdefault(identifier, str(level["path"]))
+                self._members.setdefault(identifier, set()).add(row)
+
+
+def _seconds(time: str | None, otherwise: float) -> float:
+    """A time in seconds since 1970."""
+    return datetime.fromisoformat(time).timestamp() if time else otherwise

@@ -1,0 +1,189 @@
+"""Documents of items and users: written to the log and to the serving state in one step.
+
+A write is answered when the log has it; `get` sees it at once, the graph a moment later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import orjson
+
+from . import redis_client as keys
+from .errors import ConflictError, NotFoundError, StreamFullError, StreamUnavailableError
+from .event_stream import RETRY_AFTER_S
+from .redis_client import script, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import redis
+
+    from .settings import Settings
+
+Document = dict[str, Any]
+Kind = Literal["item", "user"]
+PATCH_TRIES = 8
+
+
+class _Status(IntEnum):
+    """What the script says of a document."""
+
+    WRITTEN = 0
+    CHANGED = 1
+    ABSENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of documents in order of id.
+
+    Args:
+        documents: The documents.
+        next_after: Id after which the next page starts; None on the last page.
+    """
+
+    documents: list[Document]
+    next_after: str | None
+
+
+class Documents:
+    """The documents of one kind."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, kind: Kind) -> None:
+        self._client = client
+        self._settings = settings
+        self._kind: Kind = kind
+        self._write = script(client, "write_documents")
+        item = kind == "item"
+        self._revision_key = keys.CATALOG_REVISION if item else keys.USERS_REVISION
+        self._changes_key = keys.ITEM_REVISIONS if item else keys.USER_REVISIONS
+        self._ids_key = keys.ITEM_IDS if item else keys.USER_IDS
+
+    def put(self, documents: Sequence[Document]) -> int:
+        """Insert or replace documents, all or none; returns the catalogue revision.
+
+        Raises:
+            StreamFullError: The log is at its bound; nothing was written.
+            StreamUnavailableError: Redis does not answer; putting again is safe.
+        """
+        rows = [
+            (document[f"{self._kind}_id"], orjson.dumps(document), "") for document in documents
+        ]
+        return self._run(rows)[0]
+
+    def get(self, identifier: str) -> Document:
+        """One document. A user known by events alone has nothing but the id.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        return self._get(identifier)[0]
+
+    def patch(self, identifier: str, change: Callable[[Document], Document]) -> Document:
+        """Change a document; when somebody else changes it meanwhile, on top of that.
+
+        Raises:
+            NotFoundError: There is none.
+            ConflictError: It kept changing.
+        """
+        for _ in range(PATCH_TRIES):
+            document, revision = self._get(identifier)
+            changed = change(document)
+            _, statuses = self._run([(identifier, orjson.dumps(changed), revision)])
+            if statuses[0] is _Status.WRITTEN:
+                return changed
+        msg = f"{self._kind} {identifier} kept changing"
+        raise ConflictError(msg)
+
+    def delete(self, identifier: str) -> int:
+        """Delete a document, and with a user everything kept of them; returns the revision.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        revision, statuses = self._run([(identifier, b"", "")])
+        if statuses[0] is _Status.ABSENT:
+            raise self._not_found(identifier)
+        return revision
+
+    def page(self, limit: int, after: str | None = None) -> Page:
+        """Documents in order of id, after the given one."""
+        start = f"({after}" if after else "-"
+        with translated(StreamUnavailableError, "the catalogue"):
+            found = cast(
+                "list[bytes]",
+                self._client.zrangebylex(self._ids_key, start, "+", start=0, num=limit + 1),
+            )
+            ids = [identifier.decode() for identifier in found[:limit]]
+            raw = self._raw(ids)
+        documents = [orjson.loads(document) for document in raw if document]
+        return Page(documents, ids[-1] if len(found) > limit else None)
+
+    def changed_since(self, revision: int) -> tuple[int, dict[str, Document | None]]:
+        """Documents written after a revision (None: deleted), and the revision reached."""
+        with translated(StreamUnavailableError, "the catalogue"):
+            changed = cast(
+                "list[tuple[bytes, float]]",
+                self._client.zrangebyscore(
+                    self._changes_key, f"({revision}", "+inf", withscores=True
+                ),
+            )
+            ids = [identifier.decode() for identifier, _ in changed]
+            raw = self._raw(ids)
+        reached = int(max((score for _, score in changed), default=revision))
+        return reached, {
+            identifier: orjson.loads(document) if document else None
+            for identifier, document in zip(ids, raw, strict=True)
+        }
+
+    def _raw(self, ids: Sequence[str]) -> list[bytes | None]:
+        """Stored bytes of documents."""
+        if not ids:
+            return []
+        if self._kind == "item":
+            return cast("list[bytes | None]", self._client.hmget(keys.ITEMS, list(ids)))
+        pipeline = self._client.pipeline(transaction=False)
+        for identifier in ids:
+            pipeline.hget(keys.user_key(identifier), "d")
+        return cast("list[bytes | None]", pipeline.execute())
+
+    def _get(self, identifier: str) -> tuple[Document, str]:
+        """A document and the revision it has."""
+        with translated(StreamUnavailableError, "the catalogue"):
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.zscore(self._changes_key, identifier)
+            if self._kind == "item":
+                pipeline.hmget(keys.ITEMS, [identifier])
+            else:
+                pipeline.hmget(keys.user_key(identifier), ["d", "h"])
+            score, found = pipeline.execute()
+        revision = str(int(score or 0))
+        if found[0]:
+            return orjson.loads(found[0]), revision
+        if found[-1]:
+            return {f"{self._kind}_id": identifier}, revision
+        raise self._not_found(identifier)
+
+    def _not_found(self, identifier: str) -> NotFoundError:
+        """The error for an id that names nothing."""
+        return NotFoundError(f"there is no {self._kind} {identifier}")
+
+    def _run(self, rows: Sequence[tuple[str, bytes, str]]) -> tuple[int, list[_Status]]:
+        """Run the script on (id, document or empty, expected revision or empty)."""
+        names = [keys.LOG, self._revision_key, self._changes_key, self._ids_key]
+        if self._kind == "item":
+            names.append(keys.ITEMS)
+        arguments: list[Any] = [self._settings.max_log_entries, self._kind]
+        for identifier, document, expected in rows:
+            if self._kind == "user":
+                names += [keys.user_key(identifier), keys.seen_key(identifier)]
+            arguments += [identifier, document, expected]
+        with translated(StreamUnavailableError, "the catalogue"):
+            answer = self._write(keys=names, args=arguments)
+        if answer == b"FULL":
+            raise StreamFullError(RETRY_AFTER_S)
+        revision, statuses = answer
+        return int(revision), [_Status(status) for status in statuses]

@@ -1,0 +1,241 @@
+"""Explanations: the terms of a score, each of one event and one path, that sum to it exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from .errors import CheckpointError, ExpiredError, NotFoundError
+from .history import HistoryEvent
+from .interest import Contributions, Interest, contributions, interest
+from .recommend import declared_amount, declared_categories
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .published_model import PublishedModel
+    from .recommend import Recommender
+    from .serving_state import ServingState
+
+TOO_SMALL = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the graph by its own id."""
+
+    label: str
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A relationship of the graph; facts carry their event_id."""
+
+    type: str
+    event_id: str | None = None
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One term of a score.
+
+    Args:
+        kind: interest (attention to an event's item times how well the two items go together),
+            item_graph (an event's item leads to this one by SIMILAR_TO), popularity, or
+            declared_category.
+        weight: α of the event for interest, γ for item_graph, 1 otherwise.
+        amount: What it adds to the score; the amounts of all contributions sum to it.
+        nodes: The path's nodes, from the user to the item.
+        edges: The path's relationships that the graph holds.
+        occurred_at: When the event happened (RFC 3339).
+    """
+
+    kind: str
+    weight: float
+    amount: float
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    occurred_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an item has its score for a user."""
+
+    user_id: str
+    item_id: str
+    model_version: str
+    history_revision: int
+    recommendation_id: str | None
+    score: float
+    contributions: list[Contribution]
+    sentence: str
+
+
+class Explainer:
+    """Explains scores with the same code and the same memory that recommends."""
+
+    def __init__(self, recommender: Recommender, serving: ServingState) -> None:
+        self._recommender = recommender
+        self._serving = serving
+
+    def explain(
+        self, user_id: str, item_id: str, recommendation_id: str | None = None
+    ) -> Explanation:
+        """The contributions to an item's score, now or in an earlier answer.
+
+        Raises:
+            NotFoundError: The item, or the answer for this user with this item, does not exist.
+            ExpiredError: The answer's model is kept no longer.
+        """
+        state = self._serving.read(user_id, with_seen=False)
+        with self._recommender.lock:
+            current = self._recommender.synchronise(state.manifest, state.catalog_revision)
+            if recommendation_id is None:
+                history: Sequence[HistoryEvent] = state.history
+                declared, revision = declared_categories(state.document), state.history_revision
+                as_of, model = int(self._recommender.clock()) // 60 * 60, current
+            else:
+                record = self._record(user_id, item_id, recommendation_id)
+                history = [HistoryEvent(*event) for event in record["events"]]
+                declared, revision = record["declared"], record["history_revision"]
+                as_of, model = record["as_of"], self._model(record)
+            if item_id not in model.matrix.row_of:
+                msg = f"there is no item {item_id}, or its embedding is not computed yet"
+                raise NotFoundError(msg)
+            felt = interest(model.encoder, model.matrix, history, as_of)
+            terms = self._terms(user_id, item_id, model, felt, declared)
+        return Explanation(
+            user_id=user_id,
+            item_id=item_id,
+            model_version=model.model_version,
+            history_revision=revision,
+            recommendation_id=recommendation_id,
+            score=sum(term.amount for term in terms),
+            contributions=sorted(terms, key=lambda term: -abs(term.amount)),
+            sentence=_sentence(terms, self._recommender.view.title(item_id) or item_id),
+        )
+
+    def _record(self, user_id: str, item_id: str, recommendation_id: str) -> dict[str, Any]:
+        """What an answer was computed from."""
+        record = self._serving.recall(recommendation_id)
+        if record is None or record["user_id"] != user_id:
+            msg = f"there is no answer {recommendation_id} for this user, or it has expired"
+            raise NotFoundError(msg)
+        if item_id not in record["items"]:
+            msg = f"the answer {recommendation_id} did not hold item {item_id}"
+            raise NotFoundError(msg)
+        return record
+
+    def _model(self, record: dict[str, Any]) -> PublishedModel:
+        """The model as it was for an answer."""
+        try:
+            return self._recommender.shelf.at(record["model_version"], record["epoch"])
+        except CheckpointError as error:
+            msg = f"model {record['model_version']} is kept no longer"
+            raise ExpiredError(msg) from error
+
+    def _terms(
+        self,
+        user_id: str,
+        item_id: str,
+        model: PublishedModel,
+        felt: Interest,
+        declared: Sequence[str],
+    ) -> list[Contribution]:
+        """Every term of the score."""
+        row = model.matrix.row_of[item_id]
+        amounts = contributions(model.matrix, model.encoder, felt, row)
+        user = Node("User", user_id)
+        item = Node("Item", item_id, self._recommender.view.title(item_id))
+        terms = [Contribution("popularity", 1.0, amounts.bias, (item,), ())]
+        view = self._recommender.view
+        if declared and view.in_categories(declared)[min(row, len(view.eligible(0.0)) - 1)]:
+            liked = tuple(Node("Category", c, view.category_name(c)) for c in declared)
+            edge = Edge("PREFERS")
+            terms.append(
+                Contribution(
+                    "declared_category", 1.0, declared_amount(felt), (user, *liked, item), (edge,)
+                )
+            )
+        for position, event in enumerate(felt.events):
+            terms += self._event_terms(user, item, event, position, felt, amounts)
+        return terms
+
+    def _event_terms(  # noqa: PLR0913 one argument per part of a path
+        self,
+        user: Node,
+        item: Node,
+        event: HistoryEvent,
+        position: int,
+        felt: Interest,
+        amounts: Contributions,
+    ) -> list[Contribution]:
+        """The one or two terms of an event."""
+        relationship = self._recommender.settings.relationships[event.event_type]
+        fact = Edge(relationship, event.event_id)
+        through = Node("Item", event.item_id, self._recommender.view.title(event.item_id))
+        nodes = (user, through, item)
+        when = datetime.fromtimestamp(event.occurred_at_ms / 1000, UTC).isoformat()
+        terms = [
+            Contribution(
+                "interest",
+                float(felt.alpha[position]),
+                float(amounts.interest[position]),
+                nodes,
+                (fact,),
+                when,
+            )
+        ]
+        edge_weight = float(amounts.edge_weight[position])
+        if edge_weight:
+            similar = Edge("SIMILAR_TO", weight=edge_weight)
+            terms.append(
+                Contribution(
+                    "item_graph",
+                    float(felt.gamma[position]),
+                    float(amounts.item_graph[position]),
+                    nodes,
+                    (fact, similar),
+                    when,
+                )
+            )
+        return terms
+
+
+_VERBS = {
+    "VIEWED": "viewed",
+    "CLICKED": "clicked",
+    "ADDED_TO_CART": "put into the cart",
+    "PURCHASED": "bought",
+    "RATED": "rated",
+    "REVIEWED": "reviewed",
+}
+
+
+def _sentence(terms: Sequence[Contribution], title: str) -> str:
+    """One plain sentence: the event that says most, and what else counts."""
+    by_event: dict[str, tuple[float, Contribution]] = {}
+    for term in terms:
+        if term.occurred_at is not None:
+            event_id = term.edges[0].event_id or ""
+            total = by_event.get(event_id, (0.0, term))[0] + term.amount
+            by_event[event_id] = (total, term)
+    helpful = sorted(
+        (entry for entry in by_event.values() if entry[0] > TOO_SMALL), key=lambda entry: -entry[0]
+    )
+    if not helpful:
+        if any(term.kind == "declared_category" for term in terms):
+            return f"{title} is popular in a category you said you like."
+        return f"{title} is popular with everybody right now."
+    amount, strongest = helpful[0]
+    positive = sum(term.amount for term in terms if term.amount > 0)
+    share = round(100 * min(1.0, amount / positive)) if positive else 0
+    verb = _VERBS.get(strongest.edges[0].type, strongest.edges[0].type.lower())
+    name = strongest.nodes[1].name or strongest.nodes[1].id
+    more = f" and {len(helpful) - 1} more of your events" if len(helpful) > 1 else ""
+    return f"{title} is here because you {verb} {name} ({share} % of what speaks for it){more}."

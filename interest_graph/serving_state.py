@@ -1,0 +1,149 @@
+"""The serving state in Redis: what a request reads in one round trip, and what workers publish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from . import redis_client as keys
+from .errors import ServingStateUnavailableError
+from .history import HistoryEvent, unpack
+from .item_matrix import ItemDelta
+from .redis_client import script, translated
+
+if TYPE_CHECKING:
+    import redis
+
+    from .settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is published: one model and the number of its newest delta."""
+
+    model_version: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestState:
+    """Everything of a user and the catalogue that a recommendation depends on.
+
+    Args:
+        manifest: What is published; None before the first model.
+        catalog_revision: The newest change of the catalogue.
+        history: The user's newest events, oldest first.
+        history_revision: Revision of the newest request that changed the history.
+        document: What the shop said of the user; None when it said nothing.
+        seen: Members of the user's seen set, see `redis_client.seen_member`.
+    """
+
+    manifest: Manifest | None
+    catalog_revision: int
+    history: tuple[HistoryEvent, ...]
+    history_revision: int
+    document: dict[str, Any] | None
+    seen: npt.NDArray[np.int64]
+
+
+class ServingState:
+    """Reads and publishes the serving state; all of it can be rebuilt from Neo4j."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._publish = script(client, "publish_delta")
+        self._roll_out = script(client, "roll_out")
+
+    def read(self, user_id: str, *, with_seen: bool) -> RequestState:
+        """What a request needs, in one round trip and from one moment.
+
+        Raises:
+            ServingStateUnavailableError: Redis does not answer.
+        """
+        with translated(ServingStateUnavailableError, "the serving state"):
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hmget(keys.MANIFEST, ["model_version", "epoch"])
+            pipeline.get(keys.CATALOG_REVISION)
+            pipeline.hmget(keys.user_key(user_id), ["h", "r", "d"])
+            if with_seen:
+                pipeline.smembers(keys.seen_key(user_id))
+            answer = pipeline.execute()
+        history, revision, document = answer[2]
+        seen = [int(member) for member in answer[3]] if with_seen else []
+        return RequestState(
+            manifest=_manifest(answer[0]),
+            catalog_revision=int(answer[1] or 0),
+            history=unpack(history or b""),
+            history_revision=int(revision or 0),
+            document=orjson.loads(document) if document else None,
+            seen=np.array(seen, dtype=np.int64),
+        )
+
+    def head(self) -> tuple[Manifest | None, int]:
+        """What is published, and the catalogue's revision."""
+        with translated(ServingStateUnavailableError, "the serving state"):
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hmget(keys.MANIFEST, ["model_version", "epoch"])
+            pipeline.get(keys.CATALOG_REVISION)
+            manifest, revision = pipeline.execute()
+        return _manifest(manifest), int(revision or 0)
+
+    def deltas(self, model_version: str, after: int, until: int) -> list[ItemDelta]:
+        """The deltas of a model numbered after + 1 … until, in order."""
+        numbers = [str(number) for number in range(after + 1, until + 1)]
+        if not numbers:
+            return []
+        with translated(ServingStateUnavailableError, "the serving state"):
+            packed = cast(
+                "list[bytes | None]", self._client.hmget(keys.deltas_key(model_version), numbers)
+            )
+        deltas = []
+        for number, payload in zip(numbers, packed, strict=True):
+            if payload is None:
+                msg = f"delta {number} of model {model_version} is gone"
+                raise ServingStateUnavailableError(msg)
+            deltas.append(replace(ItemDelta.unpack(payload), epoch=int(number)))
+        return deltas
+
+    def publish(self, delta: ItemDelta) -> int:
+        """Publish refreshed items; returns the delta's number, 0 if the model was replaced."""
+        with translated(ServingStateUnavailableError, "the serving state"):
+            epoch = self._publish(
+                keys=[keys.MANIFEST, keys.deltas_key(delta.model_version)],
+                args=[delta.model_version, delta.pack()],
+            )
+        return int(epoch)
+
+    def roll_out(self, model_version: str) -> int:
+        """Make a model the published one: one write; returns its epoch."""
+        with translated(ServingStateUnavailableError, "the serving state"):
+            epoch = self._roll_out(
+                keys=[keys.MANIFEST, keys.deltas_key(model_version)], args=[model_version]
+            )
+        return int(epoch)
+
+    def remember(self, recommendation_id: str, record: dict[str, Any]) -> None:
+        """Keep what an answer was computed from until it expires."""
+        with translated(ServingStateUnavailableError, "the serving state"):
+            self._client.set(
+                keys.recommendation_key(recommendation_id),
+                orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY),
+                ex=self._settings.recommendation_ttl_s,
+            )
+
+    def recall(self, recommendation_id: str) -> dict[str, Any] | None:
+        """What an answer was computed from; None when it is unknown or expired."""
+        with translated(ServingStateUnavailableError, "the serving state"):
+            record = self._client.get(keys.recommendation_key(recommendation_id))
+        return cast("dict[str, Any]", orjson.loads(cast("bytes", record))) if record else None
+
+
+def _manifest(fields: list[bytes | None]) -> Manifest | None:
+    """Read the manifest's fields."""
+    version, epoch = fields
+    return Manifest(version.decode(), int(epoch or 0)) if version else None
