@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from .java import find_maven
 from .paths import cache_dir
 from .report import Report, silent
 
-EXPECTED_DOWNLOADS = 213
+EXPECTED_DOWNLOADS = 214
 FETCHING = "Fetching Neo4j's jars"
 LAST_LINES = 15
 
@@ -35,8 +36,9 @@ def neo4j_version() -> str:
 
 
 def jars_directory() -> Path:
-    """Where the jars of the pinned version are, or will be."""
-    return cache_dir() / f"neo4j-{neo4j_version()}" / "lib"
+    """Where the jars of this `pom.xml` are, or will be."""
+    digest = hashlib.sha256(pom().encode()).hexdigest()[:8]
+    return cache_dir() / f"neo4j-{neo4j_version()}" / f"lib-{digest}"
 
 
 def fetch_jars(report: Report = silent) -> Path:

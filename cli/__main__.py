@@ -1,0 +1,5 @@
+"""`python -m cli` is `interest-graph`."""
+
+from .main import main
+
+main()

@@ -1,0 +1,78 @@
+"""The service's own processes: the same commands here and in `docker-compose.yml`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .paths import DATA_DIR_VARIABLE
+from .process import Program
+
+if TYPE_CHECKING:
+    from interest_graph.settings import Settings
+
+    from .paths import StackPaths
+
+API = "api"
+INGEST = "ingest"
+REFRESH = "refresh"
+TRAINING = "training"
+WORKERS = (INGEST, REFRESH, TRAINING)
+# Libraries that would each start a thread for every core in every process.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+
+
+def api_command(settings: Settings) -> tuple[str, ...]:
+    """Arguments that serve the REST API."""
+    return (
+        *("granian", "--interface", "wsgi", "--factory", "api.app:create_app"),
+        *("--host", settings.api_host, "--port", str(settings.api_port)),
+        *("--workers", str(settings.api_workers), "--blocking-threads", "1", "--no-ws"),
+    )
+
+
+def celery_command(queue: str) -> tuple[str, ...]:
+    """Arguments that run the Celery worker of one queue."""
+    return (
+        *("celery", "-A", "workers.celery_app:app", "worker"),
+        *("-Q", queue, "-c", "1", "-n", f"{queue}@%h"),
+    )
+
+
+def programs(paths: StackPaths, settings: Settings) -> tuple[Program, ...]:
+    """Every process of the service, in the order in which they start."""
+    environment = _environment(paths, settings)
+
+    def program(name: str, arguments: tuple[str, ...]) -> Program:
+        return Program(name, (sys.executable, "-m", *arguments), environment)
+
+    return (
+        program(INGEST, ("workers.ingest",)),
+        program(REFRESH, celery_command(REFRESH)),
+        program(TRAINING, celery_command(TRAINING)),
+        program(API, api_command(settings)),
+    )
+
+
+def _environment(paths: StackPaths, settings: Settings) -> dict[str, str]:
+    """What the processes find their settings and their code by."""
+    code = str(Path(__file__).resolve().parents[2])
+    inherited = os.environ.get("PYTHONPATH")
+    threads = str(settings.torch_threads)
+    return {
+        **dict.fromkeys(THREAD_VARIABLES, threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONPATH": f"{code}{os.pathsep}{inherited}" if inherited else code,
+        "PYTHONUNBUFFERED": "1",
+        DATA_DIR_VARIABLE: str(paths.data_dir),
+    }
