@@ -75,7 +75,7 @@ def _explain(error: Exception) -> None:
 
     from .local_stack.errors import LocalStackError
 
-    up = "interest-graph up --detach starts the local stack; interest-graph doctor checks this machine"
+    up = "interest-graph up --detach starts the local stack; interest-graph doctor looks for faults"
     if isinstance(error, LocalStackError):
         fail(str(error), error.remedy)
     if isinstance(error, errors.SettingsError):
