@@ -1,0 +1,1 @@
+"""The REST API: a thin Flask application over the core. Imports neither torch nor transformers."""

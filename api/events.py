@@ -1,0 +1,92 @@
+"""`POST /v1/events`: what users did."""
+
+import hashlib
+from typing import Any
+
+from flask import Response, g, request
+from flask_openapi.blueprint import APIBlueprint
+from flask_openapi.models.tag import Tag
+
+from interest_graph.errors import InvalidEventError
+from interest_graph.event import Event, EventInput, parse_event
+from interest_graph.event_stream import Accepted, Status
+
+from .access import scope
+from .answer import answer
+from .body import Rejected, faults_out, parse_entries, placed, read_entries
+from .documentation import raises, takes
+from .problems import Code
+from .schemas.event import AcceptedOut
+from .wiring import services, wired
+
+events = APIBlueprint(
+    "events", __name__, url_prefix="/v1", abp_tags=[Tag(name="events", description="Write.")]
+)
+
+Parsed = list[tuple[int, Event]]
+
+
+@events.post("/events", operation_id="send_events", responses={202: AcceptedOut})
+@scope("events:write")
+@takes(EventInput, many=True, ndjson=True)
+@raises(Code.LOG_FULL)
+def send_events() -> Response:
+    """Send what users did: one event, a list, or one a line.
+
+    A 202 survives the death of every process, and the user's very next list counts the event.
+    Sending the same again changes nothing; an event at fault does not sink the others. With an
+    `Idempotency-Key`, events without an id get one that a retry gets again.
+    """
+    entries, many = read_entries(ndjson=True)
+    parsed, invalid = parse_entries(entries, _parse, many=many)
+    accepted = services().events.accept([event for _, event in parsed])
+    rejected = [*invalid, *_refused(accepted, parsed, many=many)]
+    _count(accepted, parsed, rejected)
+    if len(rejected) == len(entries):
+        raise InvalidEventError([fault for entry in rejected for fault in entry.faults])
+    return answer(_outcome(len(entries), accepted, parsed, rejected), 202)
+
+
+def _parse(index: int, entry: Any) -> Event:
+    """One event, with an id derived from the `Idempotency-Key` when it brings none."""
+    sent = request.headers.get("Idempotency-Key")
+    if sent and entry.get("event_id") is None:
+        seed = f"{g.api_key.key_id}\n{sent}\n{index}".encode()
+        entry = {**entry, "event_id": f"k-{hashlib.blake2b(seed, digest_size=16).hexdigest()}"}
+    return parse_event(entry, wired().settings)
+
+
+def _refused(accepted: Accepted, parsed: Parsed, *, many: bool) -> list[Rejected]:
+    """What the log refused: conflicts and events of deleted users."""
+    return [
+        Rejected(parsed[position][0], placed([fault], parsed[position][0], many=many))
+        for position, fault in accepted.rejected
+    ]
+
+
+def _outcome(
+    count: int, accepted: Accepted, parsed: Parsed, rejected: list[Rejected]
+) -> AcceptedOut:
+    """The answer: an id for every event that is in the log."""
+    ids: list[str | None] = [None] * count
+    counted = (Status.ACCEPTED, Status.DUPLICATE)
+    for (index, event), status in zip(parsed, accepted.statuses, strict=True):
+        ids[index] = event.event_id if status in counted else None
+    return AcceptedOut(
+        accepted=accepted.accepted,
+        duplicates=accepted.duplicates,
+        event_ids=ids,
+        history_revision=accepted.history_revision,
+        rejected=faults_out(rejected),
+        durability=wired().settings.durability,
+    )
+
+
+def _count(accepted: Accepted, parsed: Parsed, rejected: list[Rejected]) -> None:
+    """Measure."""
+    metrics = wired().metrics
+    for (_, event), status in zip(parsed, accepted.statuses, strict=True):
+        if status is Status.ACCEPTED:
+            metrics.events_accepted.labels(event.event_type).inc()
+    metrics.events_duplicate.inc(accepted.duplicates)
+    metrics.events_rejected.inc(len(rejected))

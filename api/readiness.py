@@ -1,0 +1,62 @@
+"""Which dependencies a use of the service needs, and which of them answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from interest_graph.errors import InterestGraphError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from interest_graph.services import Services
+
+Purpose: TypeAlias = Literal["events", "recommendations", "writes", "all"]
+
+OK = "ok"
+NEEDS: Mapping[Purpose, tuple[str, ...]] = {
+    "events": ("log",),
+    "writes": ("log", "serving_state"),
+    "recommendations": ("serving_state", "model"),
+    "all": ("log", "serving_state", "model", "graph"),
+}
+"""Events and writes need no graph: the log keeps them until it is back."""
+
+
+def readiness(services: Services, purpose: Purpose) -> dict[str, str]:
+    """Each dependency that the purpose needs: `ok`, or what is wrong with it."""
+    return {name: _state(CHECKS[name], services) for name in NEEDS[purpose]}
+
+
+def _state(check: Callable[[Services], None], services: Services) -> str:
+    """What a check says."""
+    try:
+        check(services)
+    except InterestGraphError as error:
+        return str(error)
+    return OK
+
+
+def _log(services: Services) -> None:
+    services.events.length()
+
+
+def _serving_state(services: Services) -> None:
+    services.serving.head()
+
+
+def _model(services: Services) -> None:
+    services.recommender.popular(1)
+
+
+def _graph(services: Services) -> None:
+    # Outside a managed transaction: a probe must not wait for the driver's retries.
+    services.graph.run_alone("read/check_connection")
+
+
+CHECKS: Mapping[str, Callable[[Services], None]] = {
+    "log": _log,
+    "serving_state": _serving_state,
+    "model": _model,
+    "graph": _graph,
+}

@@ -1,0 +1,81 @@
+"""What happens around every request: its id, its log line, its measurements, its headers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from flask import g, request
+
+from .access import check_access
+from .wiring import wired
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+_log = structlog.get_logger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_QUIET = frozenset({"/v1/health/live", "/v1/health/ready", "/metrics"})
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+NO_STORE = "no-store"
+
+
+def begin_request() -> None:
+    """Name the request and bind its name to the logs."""
+    g.started = time.perf_counter()
+    g.rate = None
+    sent = request.headers.get("X-Request-Id", "")
+    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else f"r-{secrets.token_hex(8)}"
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    if parent := _TRACE_PARENT.fullmatch(request.headers.get("traceparent", "")):
+        structlog.contextvars.bind_contextvars(trace_id=parent[1])
+
+
+def end_request(response: Response) -> Response:
+    """Complete the headers, measure, write the log line."""
+    response.headers["X-Request-Id"] = g.request_id
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = NO_STORE
+    if g.rate is not None:
+        response.headers.update(g.rate.headers)
+    _measure(response)
+    return response
+
+
+def _measure(response: Response) -> None:
+    """Count the request and log it, under its route's template: a path may hold a user's id."""
+    route = request.url_rule.rule if request.url_rule else "none"
+    method = request.method if request.url_rule else "other"
+    duration_s = time.perf_counter() - g.started
+    metrics = wired().metrics
+    metrics.http_requests.labels(method, route, str(response.status_code)).inc()
+    metrics.http_request_seconds.labels(method, route).observe(duration_s)
+    write = _log.debug if route in _QUIET else _log.info
+    write(
+        "request",
+        method=method,
+        route=route,
+        status=response.status_code,
+        duration_ms=round(duration_s * 1000, 2),
+    )
+
+
+def register_request_context(app: Flask) -> None:
+    """Put the checks before every view and the bookkeeping after it."""
+    app.before_request(begin_request)
+    app.before_request(check_access)
+    app.after_request(end_request)

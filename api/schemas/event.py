@@ -1,0 +1,28 @@
+"""Answers about events."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .answer_model import AnswerModel, RejectedOut
+
+
+class AcceptedOut(AnswerModel):
+    """What became of the events: accepted ones survive the death of every process."""
+
+    accepted: int = Field(description="Accepted for the first time.", examples=[2])
+    duplicates: int = Field(description="Had been accepted before.", examples=[0])
+    event_ids: list[str | None] = Field(
+        description="Id of every event, in order; null for a rejected one.",
+        examples=[["e-1", "e-2"]],
+    )
+    history_revision: int = Field(
+        description="A list whose history_revision is at least this counts these events.",
+        examples=[4711],
+    )
+    rejected: list[RejectedOut] = Field(description="What was not accepted, and why.")
+    durability: Literal["always", "everysec"] = Field(
+        description="How the log is written to disk.", examples=["always"]
+    )
