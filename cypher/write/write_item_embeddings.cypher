@@ -1,7 +1,7 @@
 // Purpose: write refreshed items with BELONGS_TO, unless something newer is there or the model is
 //   no longer in service.
 // Parameters: $items list of {item_id, read_revision, embedding, text_embedding bytes,
-//   content_hash, described_as, categories list of {category_id, weight}}, $model_version string
+//   content_hash, categories list of {category_id, weight}}, $model_version string
 // Columns: item_id
 MATCH (:Model {model_version: $model_version, in_service: true})
 UNWIND $items AS row
@@ -11,7 +11,6 @@ SET
   item.embedding = row.embedding,
   item.text_embedding = row.text_embedding,
   item.content_hash = row.content_hash,
-  item.described_as = row.described_as,
   item.model_version = $model_version,
   item.refreshed_revision = row.read_revision,
   item.updated_at = datetime(),

@@ -90,6 +90,14 @@ def fetch_item_subgraph(
     return run(tx, "read/fetch_item_subgraph", item_ids=list(item_ids), num_neighbors=num_neighbors)
 
 
+def fetch_item_categories(
+    tx: neo4j.ManagedTransaction, item_ids: Sequence[str]
+) -> dict[str, list[tuple[str, float]]]:
+    """(category_id, weight) of each item."""
+    rows = run(tx, "read/fetch_item_categories", item_ids=list(item_ids))
+    return {row["item_id"]: [(c, w) for c, w in row["categories"]] for row in rows}
+
+
 def find_nearest_items(
     tx: neo4j.ManagedTransaction, embedding: Sequence[float], k: int, model_version: str
 ) -> list[tuple[str, float]]:

@@ -1,0 +1,236 @@
+"""Refreshes stale items: one step of the seed formula from the frozen state around each."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .graph import learned, reads
+from .item import content_hash, item_text
+from .item_matrix import ItemDelta
+from .item_neighborhood import (
+    Floats,
+    ItemEncoder,
+    described_as,
+    edge_features,
+    item_subgraph,
+    text_embeddings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import neo4j
+
+    from .graph.store import GraphStore, Row
+    from .published_model import PublishedModel
+    from .serving_state import ServingState
+    from .settings import Settings
+    from .subgraph import ItemEncoding, ItemSubgraph
+
+MOVED_EMBEDDING = 1e-6
+MOVED_BIAS = 1e-2
+MARKED_PER_ITEM = 50
+
+
+def refresh_items(
+    item_ids: Sequence[str],
+    graph: GraphStore,
+    serving: ServingState,
+    model: PublishedModel,
+    encoder: ItemEncoder,
+    settings: Settings,
+    now: float | None = None,
+) -> list[str]:
+    """Refresh those of the items that are stale, write them back and publish what moved.
+
+    Args:
+        item_ids: Items that may be stale.
+        graph: The graph.
+        serving: Where the delta is published.
+        model: The published model in memory; tells what moved.
+        encoder: The same model's encoder.
+        settings: Bounds on neighbours and edges.
+        now: The moment that popularity is brought to; by default the clock's.
+
+    Returns:
+        The ids written.
+
+    Raises:
+        TransientError: Neo4j or Redis is away; the items stay stale.
+    """
+    revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, item_ids))
+    stale = {item_id: facts for item_id, (facts, fresh) in revisions.items() if facts > fresh}
+    if not stale:
+        return []
+    limit = max(settings.num_neighbors, settings.similar_items)
+    rows = graph.read(lambda tx: reads.fetch_item_subgraph(tx, sorted(stale), limit))
+    texts = text_embeddings(rows, encoder)
+    moment = time.time() if now is None else now
+    subgraph = item_subgraph(rows, texts, encoder, settings, moment)
+    encoding = encoder.encode_items(subgraph)
+
+    def write_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
+        """Publish before the commit, while the items are locked: see `docs/adr`."""
+        written, similar = _write(tx, rows, stale, subgraph, encoding, encoder, settings)
+        moved = _moved(subgraph, encoding, model, written, similar)
+        if moved:
+            serving.publish(_delta(moved, rows, encoding, similar, encoder.model_version))
+        return written
+
+    written = graph.write(write_and_publish)
+    far = [
+        item_id
+        for position, item_id in enumerate(subgraph.item_ids)
+        if item_id in written
+        and _distance(rows[position], encoding.embeddings[position]) > settings.refresh_epsilon
+    ]
+    if far:
+        graph.write(lambda tx: learned.mark_neighbors_stale(tx, far, MARKED_PER_ITEM))
+    return sorted(written)
+
+
+def _write(  # noqa: PLR0913 one transaction writes everything a refresh computed
+    tx: neo4j.ManagedTransaction,
+    rows: Sequence[Row],
+    stale: dict[str, int],
+    subgraph: ItemSubgraph,
+    encoding: ItemEncoding,
+    encoder: ItemEncoder,
+    settings: Settings,
+) -> tuple[set[str], dict[str, list[Row]]]:
+    """Write embeddings, and new SIMILAR_TO for items that are described differently now."""
+    written = set(
+        learned.write_item_embeddings(
+            tx,
+            [
+                {
+                    "item_id": row["item_id"],
+                    "read_revision": stale[row["item_id"]],
+                    "embedding": encoding.embeddings[position].astype(np.float64).tolist(),
+                    "text_embedding": subgraph.text_embeddings[position].astype("<f4").tobytes(),
+                    "content_hash": content_hash(item_text(row["title"], row["description"])),
+                    "categories": [
+                        {"category_id": c, "weight": weight}
+                        for c, weight in encoding.category_weights[position]
+                    ],
+                }
+                for position, row in enumerate(rows)
+            ],
+            encoder.model_version,
+        )
+    )
+    changed = {
+        row["item_id"]: (row, encoding.embeddings[position])
+        for position, row in enumerate(rows)
+        if row["item_id"] in written
+        and row["known"]
+        and row["described_as"] != described_as(row, encoder.model_version)
+    }
+    if not changed:
+        return written, {}
+    similar = _similar(tx, changed, encoder, settings)
+    learned.replace_similar_items(
+        tx,
+        [
+            {
+                "item_id": item_id,
+                "described_as": described_as(row, encoder.model_version),
+                "similar": similar[item_id],
+            }
+            for item_id, (row, _) in changed.items()
+        ],
+        encoder.model_version,
+    )
+    return written, similar
+
+
+def _similar(
+    tx: neo4j.ManagedTransaction,
+    changed: dict[str, tuple[Row, Floats]],
+    encoder: ItemEncoder,
+    settings: Settings,
+) -> dict[str, list[Row]]:
+    """The strongest edges of each item among those it has and the nearest embeddings."""
+    pairs: list[tuple[str, str]] = []
+    for item_id, (row, embedding) in changed.items():
+        candidates = {neighbor["item_id"] for neighbor in row["neighbors"]}
+        if np.linalg.norm(embedding) > 0:
+            nearest = reads.find_nearest_items(
+                tx, embedding.tolist(), settings.similar_items + 1, encoder.model_version
+            )
+            candidates |= {candidate for candidate, _ in nearest}
+        pairs += [(item_id, candidate) for candidate in sorted(candidates - {item_id})]
+    result: dict[str, list[Row]] = {item_id: [] for item_id in changed}
+    features = reads.fetch_edge_features(tx, pairs) if pairs else []
+    if features:
+        weights = encoder.edge_weights(edge_features(features, encoder.text_dim))
+        for feature, weight in zip(features, weights, strict=True):
+            result[feature["source_id"]].append(
+                {
+                    "item_id": feature["target_id"],
+                    "weight": float(weight),
+                    "evidence": feature["evidence"],
+                }
+            )
+    for item_id, edges in result.items():
+        edges.sort(key=lambda edge: (-edge["weight"], edge["item_id"]))
+        result[item_id] = edges[: settings.similar_items]
+    return result
+
+
+def _distance(row: Row, embedding: Floats) -> float:
+    """How far an embedding moved from the stored one; infinitely when there was none."""
+    if row["embedding"] is None or len(row["embedding"]) != len(embedding):
+        return float("inf")
+    return float(np.abs(np.asarray(row["embedding"], dtype=np.float32) - embedding).max())
+
+
+def _moved(
+    subgraph: ItemSubgraph,
+    encoding: ItemEncoding,
+    model: PublishedModel,
+    written: set[str],
+    similar: dict[str, list[Row]],
+) -> list[int]:
+    """Positions of the written items that differ from what is published."""
+    matrix = model.matrix
+    moved = []
+    for position, item_id in enumerate(subgraph.item_ids):
+        if item_id not in written:
+            continue
+        row = matrix.row_of.get(item_id)
+        if (
+            row is None
+            or item_id in similar
+            or np.abs(matrix.embeddings[row] - encoding.embeddings[position]).max()
+            > MOVED_EMBEDDING
+            or abs(matrix.bias[row] - encoding.bias[position]) > MOVED_BIAS
+        ):
+            moved.append(position)
+    return moved
+
+
+def _delta(
+    positions: Sequence[int],
+    rows: Sequence[Row],
+    encoding: ItemEncoding,
+    similar: dict[str, list[Row]],
+    model_version: str,
+) -> ItemDelta:
+    """What is published of the items at these positions; it is numbered when published."""
+    edges = [
+        similar.get(rows[position]["item_id"], rows[position]["neighbors"])
+        for position in positions
+    ]
+    return ItemDelta(
+        epoch=0,
+        model_version=model_version,
+        item_ids=[rows[position]["item_id"] for position in positions],
+        embeddings=encoding.embeddings[list(positions)],
+        bias=encoding.bias[list(positions)],
+        neighbor_ids=[[edge["item_id"] for edge in one] for one in edges],
+        neighbor_weights=[[float(edge["weight"]) for edge in one] for one in edges],
+    )

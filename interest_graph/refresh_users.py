@@ -1,0 +1,101 @@
+"""Refreshes stale users: the interest from the newest events, and its edges in the graph."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .graph import learned, reads
+from .interest import Interest, interest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .graph.store import GraphStore, Row
+    from .published_model import ModelShelf
+    from .serving_state import ServingState
+    from .settings import Settings
+
+Categories = dict[str, list[tuple[str, float]]]
+
+
+def refresh_users(
+    user_ids: Sequence[str],
+    graph: GraphStore,
+    serving: ServingState,
+    shelf: ModelShelf,
+    settings: Settings,
+    as_of: int | None = None,
+) -> int:
+    """Refresh those of the users that are stale.
+
+    The revision is read before the events: a fact that arrives in between leaves the user stale.
+
+    Args:
+        user_ids: Users that may be stale.
+        graph: The graph.
+        serving: Names the published model.
+        shelf: Holds the published model.
+        settings: Bounds on events and edges.
+        as_of: The moment in seconds since 1970; by default now, floored to the minute.
+
+    Returns:
+        How many users were written.
+
+    Raises:
+        TransientError: Neo4j or Redis is away; the users stay stale.
+    """
+    manifest, _ = serving.head()
+    if manifest is None:
+        return 0
+    model = shelf.current(manifest)
+    moment = int(time.time()) // 60 * 60 if as_of is None else as_of
+    revisions = graph.read(lambda tx: reads.fetch_user_revisions(tx, user_ids))
+    stale = {user_id: facts for user_id, (facts, fresh) in revisions.items() if facts > fresh}
+    if not stale:
+        return 0
+    codes = {name: code for code, name in enumerate(settings.relationships)}
+    histories = graph.read(
+        lambda tx: reads.fetch_user_events(tx, list(stale), settings.history_events, codes)
+    )
+    felt = {
+        user_id: interest(model.encoder, model.matrix, histories.get(user_id, ()), moment)
+        for user_id in stale
+    }
+    item_ids = {event.item_id for one in felt.values() for event in one.events}
+    categories = graph.read(lambda tx: reads.fetch_item_categories(tx, sorted(item_ids)))
+    rows = [
+        user_row(user_id, revision, felt[user_id], categories, settings)
+        for user_id, revision in sorted(stale.items())
+    ]
+    return graph.write(lambda tx: learned.write_user_interests(tx, rows, model.model_version))
+
+
+def user_row(
+    user_id: str, read_revision: int, felt: Interest, categories: Categories, settings: Settings
+) -> Row:
+    """What is written of a user: the embedding, and attention summed by item and by category."""
+    items: defaultdict[str, float] = defaultdict(float)
+    interests: defaultdict[str, float] = defaultdict(float)
+    for event, alpha in zip(felt.events, felt.alpha, strict=True):
+        items[event.item_id] += float(alpha)
+        shares = categories.get(event.item_id, [])
+        total = sum(weight for _, weight in shares) or 1.0
+        for category_id, weight in shares:
+            interests[category_id] += float(alpha) * weight / total
+    return {
+        "user_id": user_id,
+        "read_revision": read_revision,
+        "embedding": felt.embedding.astype(np.float64).tolist() if felt.events else None,
+        "items": _strongest("item_id", items, settings.interest_items),
+        "categories": _strongest("category_id", interests, settings.interest_categories),
+    }
+
+
+def _strongest(name: str, weights: Mapping[str, float], count: int) -> list[Row]:
+    """The heaviest entries, heaviest first, ties by id."""
+    ranked = sorted(weights.items(), key=lambda entry: (-entry[1], entry[0]))
+    return [{name: identifier, "weight": weight} for identifier, weight in ranked[:count]]
