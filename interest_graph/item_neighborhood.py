@@ -38,6 +38,13 @@ class ItemEncoder(Protocol):
         """(m,) weights of SIMILAR_TO relationships."""
 
 
+class CategoryEncoder(ItemEncoder, Protocol):
+    """An item encoder that also places categories."""
+
+    def category_embeddings(self, ids: Sequence[str], texts: Sequence[str]) -> Floats:
+        """(c, dim) embeddings of categories."""
+
+
 def text_embeddings(rows: Sequence[Row], encoder: ItemEncoder) -> Floats:
     """(n, text_dim) of the items; a text is encoded once per content hash, "" is zeros."""
     result = np.zeros((len(rows), encoder.text_dim), dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 Categories = dict[str, list[tuple[str, float]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh did.
+
+    Args:
+        written: Users written.
+        stale_since: When each had become stale, seconds since 1970.
+    """
+
+    written: int = 0
+    stale_since: tuple[float, ...] = ()
+
+
 def refresh_users(
     user_ids: Sequence[str],
     graph: GraphStore,
@@ -29,7 +43,7 @@ def refresh_users(
     shelf: ModelShelf,
     settings: Settings,
     as_of: int | None = None,
-) -> int:
+) -> Refreshed:
     """Refresh those of the users that are stale.
 
     The revision is read before the events: a fact that arrives in between leaves the user stale.
@@ -43,20 +57,24 @@ def refresh_users(
         as_of: The moment in seconds since 1970; by default now, floored to the minute.
 
     Returns:
-        How many users were written.
+        How many users were written, and since when they had been stale.
 
     Raises:
         TransientError: Neo4j or Redis is away; the users stay stale.
     """
     manifest, _ = serving.head()
     if manifest is None:
-        return 0
+        return Refreshed()
     model = shelf.current(manifest)
     moment = int(time.time()) // 60 * 60 if as_of is None else as_of
     revisions = graph.read(lambda tx: reads.fetch_user_revisions(tx, user_ids))
-    stale = {user_id: facts for user_id, (facts, fresh) in revisions.items() if facts > fresh}
+    stale = {
+        user_id: row["facts_revision"]
+        for user_id, row in revisions.items()
+        if row["facts_revision"] > row["refreshed_revision"]
+    }
     if not stale:
-        return 0
+        return Refreshed()
     codes = {name: code for code, name in enumerate(settings.relationships)}
     histories = graph.read(
         lambda tx: reads.fetch_user_events(tx, list(stale), settings.history_events, codes)
@@ -71,7 +89,9 @@ def refresh_users(
         user_row(user_id, revision, felt[user_id], categories, settings)
         for user_id, revision in sorted(stale.items())
     ]
-    return graph.write(lambda tx: learned.write_user_interests(tx, rows, model.model_version))
+    written = graph.write(lambda tx: learned.write_user_interests(tx, rows, model.model_version))
+    marks = [revisions[user_id]["stale_since_ms"] for user_id in stale]
+    return Refreshed(written, tuple(mark / 1000 for mark in marks if mark is not None))
 
 
 def user_row(

@@ -40,10 +40,10 @@ def list_stale_items(tx: neo4j.ManagedTransaction, limit: int) -> list[str]:
 
 def fetch_user_revisions(
     tx: neo4j.ManagedTransaction, user_ids: Sequence[str]
-) -> dict[str, tuple[int, int]]:
-    """(facts_revision, refreshed_revision) by user."""
+) -> dict[str, Row]:
+    """Row with facts_revision, refreshed_revision and stale_since_ms by user."""
     rows = run(tx, "read/fetch_user_revisions", user_ids=list(user_ids))
-    return {row["user_id"]: (row["facts_revision"], row["refreshed_revision"]) for row in rows}
+    return {row["user_id"]: row for row in rows}
 
 
 def fetch_user_events(

@@ -1,0 +1,173 @@
+"""Puts a published model in service: into the graph, and then by one write into the manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import CheckpointError
+from .graph import learned, reads
+from .item import content_hash, item_text
+from .item_matrix import ItemMatrix
+from .item_neighborhood import described_as, item_subgraph, text_embeddings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from .graph.store import GraphStore, Row
+    from .item_neighborhood import CategoryEncoder, Floats
+    from .serving_state import ServingState
+    from .settings import Settings
+
+BATCH = 500
+
+
+def roll_out(  # noqa: PLR0913 the parts a model goes into
+    directory: Path,
+    metrics: Mapping[str, float],
+    encoder: CategoryEncoder,
+    graph: GraphStore,
+    serving: ServingState,
+    settings: Settings,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
+    """Put a model in service; repeating it after a crash finishes what was begun.
+
+    The graph names the new model first, so that workers with the old one write nothing more; then
+    everything becomes stale and the learned part of every item is replaced; last the manifest
+    switches, and with it every answer. Users are refreshed by the update workers.
+
+    Args:
+        directory: The published directory.
+        metrics: What the evaluation said; kept with the model's node.
+        encoder: The model's item encoder.
+        graph: The graph.
+        serving: The serving state.
+        settings: Bounds on edges.
+        progress: Told (items written, items in all).
+
+    Raises:
+        CheckpointError: The directory is damaged.
+    """
+    matrix = ItemMatrix.load(directory)
+    evidence = _evidence(directory, matrix)
+    version = matrix.model_version
+    graph.write(lambda tx: learned.register_model(tx, version, dict(metrics)))
+    graph.write(lambda tx: learned.put_model_in_service(tx, version))
+    learned.mark_all_items_stale(graph)
+    learned.mark_all_users_stale(graph)
+    for start in range(0, len(matrix.item_ids), BATCH):
+        progress(start, len(matrix.item_ids))
+        rows = range(start, min(start + BATCH, len(matrix.item_ids)))
+        _write_items([*rows], matrix, evidence, encoder, graph, settings)
+    _write_categories(encoder, graph, settings)
+    progress(len(matrix.item_ids), len(matrix.item_ids))
+    serving.roll_out(version)
+
+
+def _evidence(directory: Path, matrix: ItemMatrix) -> Floats:
+    """(n, width) evidence of each SIMILAR_TO relationship."""
+    try:
+        evidence = np.load(directory / "neighbor_evidence.npy", mmap_mode="r")
+    except (OSError, ValueError) as error:
+        msg = f"{directory}: cannot read the evidence of the item edges: {error}"
+        raise CheckpointError(msg) from error
+    if evidence.shape != matrix.neighbor_weights.shape:
+        msg = f"{directory}: evidence and weights of the item edges differ in shape"
+        raise CheckpointError(msg)
+    return np.asarray(evidence)
+
+
+def _write_items(  # noqa: PLR0913 one batch and where it goes
+    batch: list[int],
+    matrix: ItemMatrix,
+    evidence: Floats,
+    encoder: CategoryEncoder,
+    graph: GraphStore,
+    settings: Settings,
+) -> None:
+    """Write embeddings, BELONGS_TO and SIMILAR_TO of some rows of the matrix."""
+    ids = [matrix.item_ids[row] for row in batch]
+    revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, ids))
+    found = graph.read(lambda tx: reads.fetch_item_subgraph(tx, ids, 0))
+    texts = text_embeddings(found, encoder)
+    encoding = encoder.encode_items(item_subgraph(found, texts, encoder, settings, 0.0))
+    items: list[Row] = []
+    similar: list[Row] = []
+    for position, one in enumerate(found):
+        row = matrix.row_of[one["item_id"]]
+        items.append(
+            {
+                "item_id": one["item_id"],
+                "read_revision": revisions[one["item_id"]][0],
+                "embedding": matrix.embeddings[row].astype(np.float64).tolist(),
+                "text_embedding": texts[position].astype("<f4").tobytes(),
+                "content_hash": content_hash(item_text(one["title"], one["description"])),
+                "categories": [
+                    {"category_id": c, "weight": w} for c, w in encoding.category_weights[position]
+                ],
+            }
+        )
+        similar.append(
+            {
+                "item_id": one["item_id"],
+                "described_as": described_as(one, matrix.model_version),
+                "similar": _edges(matrix, evidence, row),
+            }
+        )
+
+    version = matrix.model_version
+    graph.write(lambda tx: learned.write_item_embeddings(tx, items, version))
+    graph.write(lambda tx: learned.replace_similar_items(tx, similar, version))
+
+
+def _edges(matrix: ItemMatrix, evidence: Floats, row: int) -> list[Row]:
+    """The SIMILAR_TO relationships that leave a row."""
+    return [
+        {
+            "item_id": matrix.item_ids[target],
+            "weight": float(matrix.neighbor_weights[row, place]),
+            "evidence": float(evidence[row, place]),
+        }
+        for place, target in enumerate(matrix.neighbor_rows[row].tolist())
+        if target >= 0
+    ]
+
+
+def _write_categories(encoder: CategoryEncoder, graph: GraphStore, settings: Settings) -> None:
+    """Write RELATED_TO between all categories."""
+    categories = graph.read(reads.fetch_categories)
+    rows = related_categories(categories, encoder, settings.related_categories)
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        graph.write(
+            lambda tx, batch=batch: learned.replace_related_categories(  # type: ignore[misc]
+                tx, batch, encoder.model_version
+            )
+        )
+
+
+def related_categories(categories: list[Row], encoder: CategoryEncoder, count: int) -> list[Row]:
+    """For each category the `count` nearest others by the cosine of their embeddings."""
+    if len(categories) < 2:  # noqa: PLR2004 one category has no others
+        return []
+    ids = [category["category_id"] for category in categories]
+    vectors = encoder.category_embeddings(ids, [category["path"] for category in categories])
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.maximum(lengths, 1e-12)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -np.inf)
+    count = min(count, len(ids) - 1)
+    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
+    return [
+        {
+            "category_id": ids[row],
+            "related": [
+                {"category_id": ids[other], "weight": float(cosine[row, other])}
+                for other in nearest[row]
+            ],
+        }
+        for row in range(len(ids))
+    ]

@@ -1,0 +1,53 @@
+"""Tasks of the update workers: refresh these users, refresh these items."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from interest_graph.errors import TransientError
+from interest_graph.refresh_items import refresh_items
+from interest_graph.refresh_users import refresh_users
+
+from .wake_up import REFRESH_ITEMS, REFRESH_USERS
+from .worker_state import WorkerState
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from interest_graph.metrics import Metrics
+    from interest_graph.settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+
+def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> None:
+    """Add the refresh tasks to the application."""
+    state = WorkerState(settings)
+
+    @app.task(name=REFRESH_USERS)
+    def refresh_users_task(user_ids: list[str]) -> None:
+        try:
+            done = refresh_users(user_ids, state.graph, state.serving, state.shelf, settings)
+        except TransientError as error:  # they stay stale, and the sweeper comes back to them
+            logger.warning("refresh_users_waits", error=str(error))
+            return
+        metrics.nodes_refreshed.labels("User").inc(done.written)
+        for stale_since in done.stale_since:
+            metrics.event_to_refresh_seconds.observe(max(0.0, time.time() - stale_since))
+
+    @app.task(name=REFRESH_ITEMS)
+    def refresh_items_task(item_ids: list[str]) -> None:
+        try:
+            manifest, _ = state.serving.head()
+            if manifest is None:
+                return
+            model = state.shelf.current(manifest)
+            encoder = state.encoder(manifest.model_version)
+            written = refresh_items(item_ids, state.graph, state.serving, model, encoder, settings)
+        except TransientError as error:  # they stay stale, and the sweeper comes back to them
+            logger.warning("refresh_items_waits", error=str(error))
+            return
+        metrics.nodes_refreshed.labels("Item").inc(len(written))

@@ -1,0 +1,70 @@
+"""Wake-ups: Celery messages that say "look at these nodes". Losing one changes no result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import redis
+import structlog
+from kombu.exceptions import OperationalError
+
+from interest_graph.graph import reads
+from interest_graph.redis_client import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from celery import Celery
+
+    from interest_graph.graph.store import GraphStore
+    from interest_graph.settings import Settings
+
+REFRESH_USERS = "interest_graph.refresh_users"
+REFRESH_ITEMS = "interest_graph.refresh_items"
+REFRESH_QUEUE = "refresh"
+TRAINING_QUEUE = "training"
+MAX_QUEUED = 200
+MAX_SWEPT = 4096
+
+logger = structlog.get_logger(__name__)
+
+
+class WakeUps:
+    """Sends wake-ups, unless so many wait already that more would only say the same again."""
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+        self._broker = connect(settings.broker_url, settings)
+
+    def send(self, user_ids: Iterable[str], item_ids: Iterable[str]) -> None:
+        """Wake update workers for these nodes; a broker that is away is no error."""
+        try:
+            if self.queued() >= MAX_QUEUED:
+                return
+            for name, ids in ((REFRESH_ITEMS, item_ids), (REFRESH_USERS, user_ids)):
+                for chunk in _chunks(sorted(ids), self._settings.refresh_batch):
+                    self._app.send_task(name, args=[chunk], queue=REFRESH_QUEUE)
+        except (redis.RedisError, OperationalError, OSError) as error:
+            logger.warning("wake_up_not_sent", error=type(error).__name__)
+
+    def sweep(self, graph: GraphStore) -> None:
+        """Wake update workers for what has stayed stale, when their queue is empty."""
+        try:
+            if self.queued():
+                return
+        except redis.RedisError:
+            return
+        self.send(
+            graph.read(lambda tx: reads.list_stale_users(tx, MAX_SWEPT)),
+            graph.read(lambda tx: reads.list_stale_items(tx, MAX_SWEPT)),
+        )
+
+    def queued(self) -> int:
+        """Messages that wait in the refresh queue."""
+        return int(self._broker.llen(REFRESH_QUEUE))  # type: ignore[arg-type] # sync client
+
+
+def _chunks(ids: Sequence[str], size: int) -> Iterable[list[str]]:
+    """Lists of at most `size` ids."""
+    return (list(ids[start : start + size]) for start in range(0, len(ids), size))
