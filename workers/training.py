@@ -1,0 +1,140 @@
+"""Training as a task and as a call: read the graph, train, compare, roll out what is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from interest_graph.graph import reads
+from interest_graph.graph.store import GraphStore
+from interest_graph.redis_client import connect
+from interest_graph.roll_out import roll_out
+from interest_graph.serving_state import ServingState
+from interest_graph.training_data import read_training_data
+
+from .wake_up import TRAINING_QUEUE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from celery import Celery
+
+    from interest_graph.settings import Settings
+    from models.training_config import TrainingConfig
+
+TRAIN = "interest_graph.train"
+MAIN_METRIC = "ndcg_at_10"
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training did.
+
+    Args:
+        model_version: The new model.
+        metrics: Its metrics on the test events.
+        baselines: The same of popularity, the item-item baseline and the model in service.
+        rolled_out: Whether it is in service now.
+        reason: Why, or why not.
+    """
+
+    model_version: str
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    rolled_out: bool
+    reason: str
+
+
+def train_model(
+    settings: Settings,
+    config: TrainingConfig | None = None,
+    *,
+    force: bool = False,
+    progress: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
+) -> Trained:
+    """Train on the graph and put the model in service if it beats the one that is.
+
+    The comparison is on the same test events by NDCG@10: against popularity, and against the model
+    in service, which may have seen some of those events when it was fitted; so it is favoured.
+
+    Args:
+        settings: Where everything is.
+        config: Hyperparameters; by default those of the settings.
+        force: Roll out whatever the comparison says.
+        progress: Told (stage, done, total, figures).
+
+    Raises:
+        ValueError: There are too few events to train on.
+        GraphUnavailableError: Neo4j is away.
+    """
+    from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads only to train
+    from models.training import train  # noqa: PLC0415 torch loads only to train
+
+    graph = GraphStore(settings)
+    serving = ServingState(connect(settings.serving_url, settings), settings)
+    data = read_training_data(graph, settings, lambda what: progress(f"read {what}", 0, 1, {}))
+    in_service = graph.read(reads.fetch_model_in_service)
+    result = train(
+        data.graph,
+        config or training_config(settings),
+        settings.models_dir,
+        data.text_cache,
+        lambda step: progress(step.stage, step.done, step.total, step.figures),
+        incumbent=settings.models_dir / in_service if in_service else None,
+    )
+    better, reason = _better(result.metrics, result.baselines)
+    if better or force:
+        encoder = ItemEncoder.load(
+            result.directory, device=settings.device, threads=settings.torch_threads
+        )
+        roll_out(
+            result.directory,
+            {name: value for name, value in result.metrics.items() if "_at_" in name},
+            encoder,
+            graph,
+            serving,
+            settings,
+            lambda done, total: progress("roll out", done, total, {}),
+        )
+    graph.close()
+    logger.info("trained", model_version=result.model_version, rolled_out=better or force)
+    return Trained(result.model_version, result.metrics, result.baselines, better or force, reason)
+
+
+def training_config(settings: Settings) -> TrainingConfig:
+    """Hyperparameters by default, with what the settings decide."""
+    from models.training_config import TrainingConfig  # noqa: PLC0415 torch loads only to train
+
+    return replace(
+        TrainingConfig(),
+        text_model=settings.text_model,
+        tune_text=settings.train_text_encoder,
+        device=settings.device,
+        max_events=settings.interest_events,
+        similar_items=settings.similar_items,
+        num_neighbors=settings.num_neighbors,
+        popularity_half_life_days=settings.popularity_half_life_days,
+        log_dir=settings.models_dir.parent / "tensorboard",
+    )
+
+
+def _better(metrics: dict[str, float], baselines: dict[str, dict[str, float]]) -> tuple[bool, str]:
+    """Whether a model beats popularity and the model in service, and what to say of it."""
+    ours = metrics.get(MAIN_METRIC, 0.0)
+    for name in ("popularity", "in_service"):
+        theirs = baselines.get(name, {}).get(MAIN_METRIC)
+        if theirs is not None and ours <= theirs:
+            return False, f"{MAIN_METRIC} {ours:.4f} does not beat {name} ({theirs:.4f})"
+    return True, f"{MAIN_METRIC} {ours:.4f} beats what was there"
+
+
+def register_training(app: Celery, settings: Settings) -> None:
+    """Add the training task to the application."""
+
+    @app.task(name=TRAIN, queue=TRAINING_QUEUE, acks_late=False)
+    def train_task() -> None:
+        train_model(settings)
