@@ -90,7 +90,7 @@ def _bare_app() -> OpenAPI:
     )
     app.openapi_version = "3.1.1"
     app.json = OrjsonProvider(app)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
     for resource in (events, items, users, recommendations, similar, popular, health, metrics):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from flask import request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from interest_graph.errors import Fault, InvalidInputError
 from interest_graph.field_types import faults_of
@@ -61,6 +62,23 @@ def _media_type(accepted: Sequence[str]) -> str:
     return request.mimetype
 
 
+def _raw() -> bytes:
+    """The body.
+
+    Raises:
+        ProblemError: It is larger than 5 MiB.
+    """
+    try:
+        raw = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raw = None
+    # A body without a length is cut at the bound in silence: the bound has one byte to spare.
+    if raw is None or len(raw) > MAX_BODY_BYTES:
+        detail = f"a body has at most {MAX_BODY_BYTES} bytes"
+        raise ProblemError(Code.BODY_TOO_LARGE, detail)
+    return raw
+
+
 def decode(raw: bytes) -> Any:
     """Decode a JSON value.
 
@@ -99,7 +117,7 @@ def read_entries(*, ndjson: bool = False) -> tuple[list[Any], bool]:
         ProblemError: Wrong content type, malformed JSON, no or too many entries.
     """
     media_type = _media_type((JSON, NDJSON) if ndjson else (JSON,))
-    raw = request.get_data(cache=False)
+    raw = _raw()
     value = _lines(raw) if media_type == NDJSON else decode(raw)
     entries = value if isinstance(value, list) else [value]
     if not 1 <= len(entries) <= MAX_ENTRIES:
@@ -169,7 +187,7 @@ def read_patch(model: type[Input]) -> Input:
         InvalidInputError: It does not validate, or changes nothing.
     """
     _media_type((JSON, MERGE_PATCH))
-    value = decode(request.get_data(cache=False))
+    value = decode(_raw())
     _check(value)
     if not value:
         raise InvalidInputError([Fault("body", "must name at least one field")])

@@ -120,7 +120,7 @@ class RateLimiter:
 
     def _rate(self, block: _Block, now: float, *, allowed: bool) -> Rate:
         """What the key has left after this permit."""
-        reset_s = max(1, math.ceil(block.reset - now))
+        reset_s = min(WINDOW_S, max(1, math.ceil(block.reset - now)))
         return Rate(allowed, self._limit.amount, block.remaining + block.left, reset_s)
 
     def _next_block(self, key_id: str, now: float) -> _Block:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -128,6 +129,19 @@ def test_a_body_over_five_mebibytes_is_413(client: FlaskClient, auth: Auth) -> N
     body = b" " * (5 * 1024 * 1024 + 1)
     headers = auth["events:write"]
     answer = client.post(URL, data=body, content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
+
+
+def test_a_body_without_a_length_keeps_the_bound(client: FlaskClient, auth: Auth) -> None:
+    """A chunked body beyond 5 MiB is refused whole, not cut off and taken for less."""
+    line = orjson.dumps(event()) + b"\n"
+    body = BytesIO(line + b" " * (5 * 1024 * 1024))
+    answer = client.post(
+        URL,
+        input_stream=body,
+        headers=auth["events:write"] | {"Content-Type": "application/x-ndjson"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
     assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
 
 
