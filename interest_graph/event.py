@@ -112,14 +112,18 @@ def parse_event(body: object, settings: Settings, now: datetime | None = None) -
     Raises:
         InvalidEventError: Names every fault.
     """
+    faults: list[Fault] = []
+    sent = None
     try:
         sent = EventInput.model_validate(body)
     except ValidationError as error:
-        raise InvalidEventError(faults_of(error)) from error
-    if sent.event_type not in settings.event_types:
+        faults = faults_of(error)
+    named = body.get("event_type") if isinstance(body, dict) else None
+    if isinstance(named, str) and named not in settings.event_types:
         names = ", ".join(settings.event_types)
-        fault = Fault("event_type", f"must be one of: {names}", "/event_type")
-        raise InvalidEventError([fault])
+        faults.append(Fault("event_type", f"must be one of: {names}", "/event_type"))
+    if sent is None or faults:
+        raise InvalidEventError(faults)
     return accepted_event(sent, settings, now or datetime.now(UTC))
 
 
