@@ -184,13 +184,11 @@ def read_patch(model: type[Input]) -> Input:
 
     Raises:
         ProblemError: Wrong content type or malformed JSON.
-        InvalidInputError: It does not validate, or changes nothing.
+        InvalidInputError: It does not validate.
     """
     _media_type((JSON, MERGE_PATCH))
     value = decode(_raw())
     _check(value)
-    if not value:
-        raise InvalidInputError([Fault("body", "must name at least one field")])
     return valid(lambda: model.model_validate(value))
 
 

@@ -41,7 +41,7 @@ class RecommendationsQuery(Parameters):
         "`Home > Kitchen`.",
     )
     exclude: list[NodeId] = Field(
-        default_factory=list, max_length=1000, description="Leave out these items; repeatable."
+        default_factory=list, max_length=200, description="Leave out these items; repeatable."
     )
 
 

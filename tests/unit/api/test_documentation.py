@@ -80,10 +80,11 @@ def test_the_page_needs_nothing_from_outside(client: FlaskClient) -> None:
 
 
 def test_docs_name_every_route_and_code(document: dict[str, Any]) -> None:
-    """docs/api.md has every route, and every code with its status."""
+    """docs/api.md has every route with its scope, and every code with its status."""
     text = DOCS.read_text(encoding="utf-8")
-    for method, path, _ in operations(document):
-        assert f"`{method} {path}`" in text, f"{method} {path} is not documented"
+    for method, path, operation in operations(document):
+        needed = [scope for entry in operation["security"] for scope in entry["key"]] or ["none"]
+        assert f"| `{method} {path}` | {needed[0]} |" in text, f"{method} {path}: {needed[0]}"
     for code in Code:
         row = re.search(rf"^\| `{code.value}` \| (\d+) \| (yes|no) \|", text, re.MULTILINE)
         assert row, f"{code.value} is not documented"

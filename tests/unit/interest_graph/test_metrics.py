@@ -1,0 +1,52 @@
+"""The instruments, in one process and shared by several."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from interest_graph.metrics import build_metrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORK = """
+import sys
+from pathlib import Path
+from interest_graph.metrics import build_metrics
+metrics = build_metrics(Path(sys.argv[1]))
+metrics.events_accepted.labels("view").inc(2)
+metrics.log_entries.set(int(sys.argv[2]))
+print(metrics.exposition().decode())
+"""
+UNITS = ("_total", "_seconds", "_bytes", "_ratio", "_info")
+
+
+def test_names_follow_the_rules() -> None:
+    """Every name has the prefix and says its unit, or counts things; no label is an id."""
+    metrics = build_metrics(None)
+    for family in metrics.registry.collect():
+        assert family.name.startswith("interest_graph_")
+        name = family.name + ("_total" if family.type == "counter" else "")
+        counts_things = family.type == "gauge" and family.name.endswith(
+            ("entries", "letters", "nodes")
+        )
+        assert name.endswith(UNITS) or counts_things, name
+        for sample in family.samples:
+            assert not {"user_id", "item_id", "event_id"} & sample.labels.keys()
+
+
+def test_processes_are_summed(tmp_path: Path) -> None:
+    """Counters of all processes add up, those of ended ones too; a gauge shows its newest value."""
+    text = ""
+    for entries in ("5", "3"):
+        command = [sys.executable, "-c", WORK, str(tmp_path), entries]
+        run = subprocess.run(  # noqa: S603 our own code
+            command, capture_output=True, text=True, check=True, env={**os.environ}
+        )
+        text = run.stdout
+    assert re.search(r'events_accepted_total\{event_type="view"\} 4.0', text)
+    assert re.search(r"log_entries 3.0", text)
