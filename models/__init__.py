@@ -1,0 +1,1 @@
+"""Learned models only: encoders, losses, training, evaluation, checkpoints."""

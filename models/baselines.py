@@ -1,0 +1,83 @@
+"""Baselines that every training is compared with, fitted on the same events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from .item_evidence import EvidenceConfig, evidence, strongest
+from .sequences import newest_windows
+
+if TYPE_CHECKING:
+    from interest_graph.interaction_graph import InteractionGraph
+
+    from .evaluation import Cases
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+class Popularity:
+    """Every user gets the items with most decayed, weighted events.
+
+    Args:
+        graph: The events.
+        as_of: The moment, in seconds since 1970.
+        half_life_days: Days after which an event counts half.
+    """
+
+    def __init__(self, graph: InteractionGraph, as_of: float, half_life_days: float) -> None:
+        self._scores = graph.popularity(as_of, half_life_days).astype(np.float32)
+
+    def __call__(self, cases: Cases, users: Ints) -> Floats:
+        """Scores of all items, the same for each user."""
+        del cases
+        return np.tile(self._scores, (len(users), 1))
+
+
+class ItemKNN:
+    """Sequence-aware item–item neighbourhood: directed evidence, newest events first.
+
+        s(u, i) = Σ_j decay^rank(j) · e_ji   over the user's newest events
+
+    Args:
+        graph: The events.
+        config: How pairs of events become evidence.
+        neighbors: Neighbours kept of each item.
+        history_decay: Weight of an event against the next newer one.
+        max_events: Newest events that count.
+    """
+
+    def __init__(
+        self,
+        graph: InteractionGraph,
+        config: EvidenceConfig,
+        neighbors: int = 200,
+        history_decay: float = 0.95,
+        max_events: int = 100,
+    ) -> None:
+        self._decay, self._max_events = history_decay, max_events
+        self._weights = np.asarray(graph.event_weights, dtype=np.float32)
+        self._edges = _pruned(evidence(graph, config), neighbors)
+
+    def __call__(self, cases: Cases, users: Ints) -> Floats:
+        """Scores of all items for some users."""
+        history = cases.history
+        index, real = newest_windows(history, users, self._max_events)
+        rank = real.sum(1, keepdims=True) - 1 - np.arange(self._max_events)
+        amount = np.where(real, self._decay ** np.maximum(rank, 0), 0).astype(np.float32)
+        amount *= self._weights[history.event_type[index]]
+        row, column = np.nonzero(real)
+        places = (row, history.event_item[index[row, column]])
+        shape = (len(users), history.num_items)
+        wanted = sparse.csr_array((amount[row, column], places), shape=shape)
+        return np.asarray((wanted @ self._edges).toarray(), dtype=np.float32)
+
+
+def _pruned(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
+    """The matrix with the `count` largest entries of each row."""
+    rows, columns, values = strongest(matrix, count)
+    return sparse.csr_array((values, (rows, columns)), shape=matrix.shape)

@@ -1,0 +1,175 @@
+"""The item graph: a sparse set of directed edges, and the network that weighs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+
+from .item_evidence import EvidenceConfig, at, evidence, strongest
+
+if TYPE_CHECKING:
+    from interest_graph.interaction_graph import InteractionGraph
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+FEATURES = ("evidence", "reverse_evidence", "text_cosine", "same_category", "same_brand", "same")
+CHUNK_ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ItemEdges:
+    """The edges of the item graph, E of them, ordered by source.
+
+    Args:
+        source: (E,) int64 item rows the edges leave.
+        target: (E,) int64 item rows they lead to; equal to the source for "again".
+        target_order: (E,) int64, place of the target among all items sorted by item_id.
+        features: (E, 6) float32, `FEATURES` as seen in all events.
+        fold_evidence: (folds, E, 2) float32, evidence and reverse evidence as seen without the
+            users of each fold: what an edge may know about them in training.
+    """
+
+    source: Ints
+    target: Ints
+    target_order: Ints
+    features: Floats
+    fold_evidence: Floats
+
+
+class EdgeNet(nn.Module):
+    """Weights of item edges from what is known of the pair, refined edge by edge.
+
+        w_ji = exp(c) · (e_ji · exp(2 tanh((m(x_ji) + δ_ji) / 2)) + φ · σ(r(x_ji)))
+
+    e is the evidence, x the features, m and r a small network, δ what training learned of this
+    very edge (0 for one it did not know). Without evidence the last term speaks: text, category
+    and brand.
+
+    Args:
+        edges: Number of edges with a learned refinement.
+        hidden: Width of the network.
+
+    Shapes:
+        - features: (m, 6); refinement: (m,)
+        - output: (m,), not negative
+    """
+
+    def __init__(self, edges: int, hidden: int = 16) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.tensor(3.0))
+        self.log_floor = nn.Parameter(torch.tensor(-3.0))
+        self.refinement = nn.Parameter(torch.zeros(edges))
+        self.inner = nn.Linear(len(FEATURES), hidden)
+        self.outer = nn.Linear(hidden, 2)
+        nn.init.zeros_(self.outer.weight)
+        with torch.no_grad():
+            self.outer.bias.copy_(torch.tensor([0.0, -4.0]))
+
+    def forward(self, features: Tensor, refinement: Tensor) -> Tensor:
+        """Weigh m edges; shapes as in the class."""
+        amounts, flags = features[:, :2], features[:, 2:]
+        inputs = torch.cat([amounts.clamp(min=0).sqrt(), flags], 1)
+        change, rest = self.outer(torch.relu(self.inner(inputs))).unbind(-1)
+        boost = (2 * torch.tanh((change + refinement) / 2)).exp()
+        weight = features[:, 0] * boost + self.log_floor.exp() * torch.sigmoid(rest)
+        return torch.as_tensor(self.log_scale.exp() * weight)
+
+
+def build_edges(
+    graph: InteractionGraph,
+    texts: Floats,
+    config: EvidenceConfig,
+    *,
+    edges_per_item: int,
+    text_edges: int,
+    fold_of_user: Ints,
+) -> ItemEdges:
+    """Choose the edges and describe them.
+
+    Each item leads to the `edges_per_item - text_edges` items with most evidence, and then to those
+    that read most alike, up to `edges_per_item`.
+
+    Args:
+        graph: The events that count.
+        texts: (items, d) float32 text vectors in which alikeness is measured; zeros for none.
+        config: How events become evidence.
+        edges_per_item: Most edges that leave an item.
+        text_edges: Of these, how many at least are kept for alike texts.
+        fold_of_user: (users,) int64, the fold of each user.
+    """
+    total = evidence(graph, config)
+    source, target, _ = strongest(total, edges_per_item - text_edges)
+    alike_source, alike_target = alike(texts, edges_per_item)
+    pairs = np.stack(
+        [np.concatenate([source, alike_source]), np.concatenate([target, alike_target])]
+    )
+    pairs = _first_of_each(pairs, graph.num_items, edges_per_item)
+    features = np.column_stack(
+        [
+            at(total, *pairs),
+            at(total, pairs[1], pairs[0]),
+            cosine(texts[pairs[0]], texts[pairs[1]]),
+            _share_category(graph, pairs),
+            (graph.item_brand[pairs[0]] >= 0)
+            & (graph.item_brand[pairs[0]] == graph.item_brand[pairs[1]]),
+            pairs[0] == pairs[1],
+        ]
+    ).astype(np.float32)
+    folds = []
+    for fold in range(int(fold_of_user.max()) + 1 if len(fold_of_user) else 0):
+        others = evidence(graph, config, fold_of_user != fold)
+        folds.append(np.column_stack([at(others, *pairs), at(others, pairs[1], pairs[0])]))
+    stacked = np.stack(folds) if folds else np.zeros((0, pairs.shape[1], 2), np.float32)
+    by_id = np.argsort(np.argsort(np.asarray(graph.item_ids)))
+    return ItemEdges(pairs[0], pairs[1], by_id[pairs[1]], features, stacked)
+
+
+def alike(texts: Floats, count: int) -> tuple[Ints, Ints]:
+    """For each item with a text the `count` others that read most alike: sources, targets."""
+    said = np.flatnonzero(np.abs(texts).sum(1) > 0)
+    count = min(count, len(said) - 1)
+    if count < 1:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    unit = texts[said] / np.linalg.norm(texts[said], axis=1, keepdims=True)
+    sources, targets = [], []
+    for start in range(0, len(said), CHUNK_ROWS):
+        block = unit[start : start + CHUNK_ROWS] @ unit.T
+        rows = np.arange(len(block))
+        block[rows, start + rows] = -np.inf
+        best = np.argpartition(-block, count - 1, axis=1)[:, :count]
+        order = np.argsort(-np.take_along_axis(block, best, 1), axis=1, kind="stable")
+        targets.append(said[np.take_along_axis(best, order, 1)].ravel())
+        sources.append(np.repeat(said[start + rows], count))
+    return np.concatenate(sources), np.concatenate(targets)
+
+
+def cosine(left: Floats, right: Floats) -> Floats:
+    """Cosine of the rows of two arrays, 0 where one is zero."""
+    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
+    return np.asarray(np.einsum("md,md->m", left, right) / np.maximum(norms, 1e-12))
+
+
+def _first_of_each(pairs: Ints, items: int, count: int) -> Ints:
+    """Drop repeated pairs and keep the first `count` of each source, ordered by source."""
+    _, first = np.unique(pairs[0] * items + pairs[1], return_index=True)
+    pairs = pairs[:, np.sort(first)]
+    pairs = pairs[:, np.argsort(pairs[0], kind="stable")]
+    place = np.arange(pairs.shape[1]) - np.searchsorted(pairs[0], pairs[0], side="left")
+    return pairs[:, place < count]
+
+
+def _share_category(graph: InteractionGraph, pairs: Ints) -> npt.NDArray[np.bool_]:
+    """Whether the two items of each pair share a category."""
+    counts = [len(rows) for rows in graph.item_categories]
+    columns = np.array([row for rows in graph.item_categories for row in rows], dtype=np.int64)
+    rows = np.repeat(np.arange(graph.num_items), counts)
+    shape = (graph.num_items, max(len(graph.category_ids), 1))
+    member = sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+    shared = member[pairs[0]].multiply(member[pairs[1]]).sum(axis=1)
+    return np.asarray(shared).ravel() > 0

@@ -1,0 +1,273 @@
+"""The joint model: graph encoder, interest encoder and item graph, summed to one score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from .graph_encoder import GraphEncoder, GraphEncoderConfig
+from .interest_encoder import InterestEncoder, InterestEncoderConfig
+from .item_graph import EdgeNet, ItemEdges
+from .item_table import ItemTable, expand
+
+if TYPE_CHECKING:
+    from .sequences import WindowBatch
+
+CHUNK_ROWS = 8192
+MAX_SWEEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RecommenderConfig:
+    """Shape of the joint model."""
+
+    graph_encoder: GraphEncoderConfig = field(default_factory=GraphEncoderConfig)
+    interest_encoder: InterestEncoderConfig = field(default_factory=InterestEncoderConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The items a step ranks.
+
+    Args:
+        rows: (C,) int64 item rows, ascending.
+        log_inclusion: (C,) float32, log of the chance of each to be among them; zeros when all
+            items are.
+    """
+
+    rows: Tensor
+    log_inclusion: Tensor
+
+    def to(self, device: torch.device) -> Candidates:
+        """The same on another device."""
+        return Candidates(self.rows.to(device), self.log_inclusion.to(device))
+
+
+class Recommender(nn.Module):
+    """s(u, i) = Σ_j α_uj v_jᵀ M v_i + Σ_j γ_uj w_ji + c · log(1 + popularity_i).
+
+    Args:
+        config: Its shape.
+        identities: Number of items, categories and brands with a learned identity.
+        edges: Number of edges of the item graph.
+    """
+
+    def __init__(self, config: RecommenderConfig, identities: dict[str, int], edges: int) -> None:
+        super().__init__()
+        self.config = config
+        self.graph_encoder = GraphEncoder(config.graph_encoder, identities)
+        self.interest_encoder = InterestEncoder(config.interest_encoder)
+        self.edge_net = EdgeNet(edges)
+        self.popularity_weight = nn.Parameter(torch.tensor(0.5))
+
+    def embed(
+        self,
+        table: ItemTable,
+        rows: Tensor,
+        state: Tensor,
+        fresh: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """h(t+1) of the items in `rows` (n,), ascending, from the frozen state (items, dim).
+
+        `fresh` replaces the text embeddings of some of them, to let gradients through.
+        """
+        data = table.subgraph(rows, state)
+        if fresh is not None:
+            place = torch.searchsorted(rows, fresh[0])
+            data["item"].x = data["item"].x.index_put((place,), fresh[1])
+        embeddings: Tensor = self.graph_encoder(data).embeddings
+        return embeddings
+
+    @torch.no_grad()
+    def sweep(self, table: ItemTable, tolerance: float = 1e-6) -> Tensor:
+        """The fixed point of the seed formula for all items, (items, dim)."""
+        device = table.text.device
+        state = torch.zeros(len(table), self.config.graph_encoder.dim, device=device)
+        parts = []
+        for start in range(0, len(table), CHUNK_ROWS):
+            rows = torch.arange(start, min(start + CHUNK_ROWS, len(table)), device=device)
+            encoding = self.graph_encoder(table.subgraph(rows, state))
+            owner, column = torch.nonzero(table.neighbor_rows[rows] >= 0, as_tuple=True)
+            index = torch.stack([table.neighbor_rows[rows][owner, column], owner + start])
+            parts.append((encoding.own, encoding.gate, encoding.neighbor_weight, index))
+        if not parts:
+            return state
+        own, gate, weight = (torch.cat([part[place] for part in parts]) for place in range(3))
+        index = torch.cat([part[3] for part in parts], 1)
+        state, gate = own, gate.unsqueeze(-1)
+        for _ in range(MAX_SWEEPS):
+            related = self.graph_encoder.sum(state, index, weight, len(table))
+            moved = (1 - gate) * own + gate * related
+            if float((moved - state).abs().max()) < tolerance:
+                return torch.as_tensor(moved)
+            state = moved
+        return state
+
+    def bias(self, log_popularity: Tensor) -> Tensor:
+        """The score's last term."""
+        return torch.as_tensor(self.popularity_weight * log_popularity)
+
+    def edge_weights(self, features: Tensor) -> Tensor:
+        """Weights of all edges of the item graph, (E,)."""
+        weights: Tensor = self.edge_net(features, self.edge_net.refinement)
+        return weights
+
+    def loss(
+        self,
+        batch: WindowBatch,
+        candidates: Candidates,
+        table: ItemTable,
+        edges: EdgeTensors,
+        state: Tensor,
+        fresh: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Softmax cross-entropy of every event of the windows over the candidates.
+
+        With sampled candidates each logit but the target's own is corrected by the log of its
+        chance of being among them (Bengio & Senécal 2008), so that the sum over candidates
+        estimates the sum over all items.
+
+        Args:
+            batch: The windows.
+            candidates: The items that are ranked, the targets among them.
+            table: All items.
+            edges: The item graph as these users may see it.
+            state: (items, dim), the frozen state h(t): neighbours come from here and get no
+                gradient (historical embeddings; Fey et al. 2021, arXiv:2106.05609).
+            fresh: Rows of some items of the windows, and their text embeddings with gradients.
+
+        Returns:
+            The loss, and the rows and embeddings h(t+1) that it computed.
+        """
+        seeds = torch.unique(torch.cat([batch.items.flatten(), candidates.rows]))
+        embeddings = self.embed(table, seeds, state, fresh)
+        places = torch.searchsorted(seeds, batch.items)
+        logits = self._logits(
+            batch,
+            nn.functional.embedding(places, embeddings),
+            candidates.rows,
+            embeddings[torch.searchsorted(seeds, candidates.rows)],
+            edges,
+        )
+        logits = logits + self.bias(table.popularity[candidates.rows])
+        target = torch.searchsorted(candidates.rows, batch.items)
+        target = target.clamp(max=len(candidates.rows) - 1).unsqueeze(-1)  # padding weighs nothing
+        correction = candidates.log_inclusion
+        own = torch.where(batch.weight > 0, correction[target.squeeze(-1)], 0.0)
+        logits = (logits - correction).scatter_add(-1, target, own.unsqueeze(-1))
+        chosen = logits.gather(-1, target).squeeze(-1)
+        losses = (logits.logsumexp(-1) - chosen) * batch.weight
+        return losses.sum() / batch.weight.sum().clamp(min=1e-6), seeds, embeddings
+
+    def _logits(
+        self,
+        batch: WindowBatch,
+        history: Tensor,
+        candidates: Tensor,
+        values: Tensor,
+        edges: EdgeTensors,
+    ) -> Tensor:
+        """The first two terms for every event and candidate, (B, T, C)."""
+        alpha, gamma = self.interest_encoder(
+            history, batch.event_types, batch.times, batch.last, batch.as_of
+        )
+        query = (alpha @ history) @ self.interest_encoder.score_map  # (B, T, dim)
+        sources, places = torch.unique(batch.items, return_inverse=True)
+        matrix = self._edge_matrix(sources, candidates, edges)  # (sources, C)
+        linked = nn.functional.embedding(places, matrix)  # (B, T, C)
+        return torch.baddbmm(query @ values.T, gamma, linked)
+
+    def _edge_matrix(self, sources: Tensor, candidates: Tensor, edges: EdgeTensors) -> Tensor:
+        """The weights of the edges from `sources` to `candidates`, dense."""
+        starts, counts = edges.start[sources], edges.start[sources + 1] - edges.start[sources]
+        chosen = expand(starts, counts)
+        row = torch.repeat_interleave(torch.arange(len(sources), device=counts.device), counts)
+        column = torch.searchsorted(candidates, edges.target[chosen]).clamp(max=len(candidates) - 1)
+        hit = candidates[column] == edges.target[chosen]
+        chosen, row, column = chosen[hit], row[hit], column[hit]
+        weights = self.edge_net(edges.features[chosen], self.edge_net.refinement[chosen])
+        matrix = weights.new_zeros(len(sources), len(candidates))
+        return torch.as_tensor(matrix.index_put((row, column), weights))
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeTensors:
+    """The item graph as one fold of users may see it.
+
+    Args:
+        target: (E,) int64 item rows, ordered by source.
+        start: (items + 1,) int64, where each source's edges begin.
+        features: (E, 6) float32.
+    """
+
+    target: Tensor
+    start: Tensor
+    features: Tensor
+
+
+def edge_tensors(edges: ItemEdges, items: int, fold: int | None = None) -> EdgeTensors:
+    """Edges with the evidence of all users, or of all but those of a fold."""
+    features = edges.features
+    if fold is not None and len(edges.fold_evidence):
+        features = np.concatenate([edges.fold_evidence[fold], features[:, 2:]], 1)
+    start = np.searchsorted(edges.source, np.arange(items + 1))
+    return EdgeTensors(
+        torch.from_numpy(edges.target), torch.from_numpy(start), torch.from_numpy(features)
+    )
+
+
+def set_neighbors(table: ItemTable, edges: ItemEdges, weights: Tensor) -> None:
+    """Make the strongest edges of each item, but the one to itself, its neighbours."""
+    rows, values = neighbor_lists(edges, weights, len(table), again=False)
+    width = table.neighbor_rows.shape[1]
+    table.neighbor_rows.fill_(-1)
+    table.neighbor_weights.zero_()
+    kept = min(width, rows.shape[1])
+    table.neighbor_rows[:, :kept] = torch.from_numpy(rows[:, :kept])
+    table.neighbor_weights[:, :kept] = torch.from_numpy(values[:, :kept])
+
+
+def neighbor_lists(
+    edges: ItemEdges, weights: Tensor, items: int, *, again: bool = True
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """The edges of each item, strongest first, equal ones by item_id.
+
+    Args:
+        edges: The item graph.
+        weights: (E,) the weights of its edges.
+        items: Number of items.
+        again: Whether edges from an item to itself count.
+
+    Returns:
+        (items, width) target rows, -1 for none, and weights, 0 for none.
+    """
+    values = weights.detach().cpu().numpy()
+    order = np.lexsort((edges.target_order, -values, edges.source))
+    if not again:
+        order = order[edges.source[order] != edges.target[order]]
+    source = edges.source[order]
+    place = np.arange(len(order)) - np.searchsorted(source, source, side="left")
+    width = int(place.max(initial=-1)) + 1
+    rows = np.full((items, width), -1, dtype=np.int64)
+    listed = np.zeros((items, width), dtype=np.float32)
+    rows[source, place] = edges.target[order]
+    listed[source, place] = values[order]
+    return rows, listed
+
+
+def neighbor_evidence(edges: ItemEdges, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The evidence of the edges in neighbour lists: (items, width), 0 where there is none."""
+    items = len(rows)
+    if not len(edges.source):
+        return np.zeros(rows.shape, np.float32)
+    keys = edges.source * items + edges.target
+    order = np.argsort(keys)
+    wanted = np.arange(items)[:, None] * items + rows
+    place = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
+    found = edges.features[order[place], 0]
+    return np.where(rows >= 0, found, 0).astype(np.float32)

@@ -1,0 +1,130 @@
+"""Windows of users' events: what one training step reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from interest_graph.interest import MINUTE_S
+
+if TYPE_CHECKING:
+    from interest_graph.interaction_graph import InteractionGraph
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBatch:
+    """B windows of T events; what is behind a window's end is padding.
+
+    Args:
+        items: (B, T) int64 item rows; 0 in the padding.
+        event_types: (B, T) int64 codes.
+        times: (B, T) float64 seconds.
+        last: (B, T) int64, for each event the newest one that may be seen when it is predicted;
+            -1 when none.
+        as_of: (B, T) float64, the minute of each event.
+        weight: (B, T) float32, weight of predicting each event; 0 for padding and for events with
+            nothing before them.
+    """
+
+    items: Tensor
+    event_types: Tensor
+    times: Tensor
+    last: Tensor
+    as_of: Tensor
+    weight: Tensor
+
+    def to(self, device: torch.device) -> WindowBatch:
+        """The same on another device."""
+        moved = (getattr(self, name).to(device) for name in self.__slots__)
+        return WindowBatch(*moved)
+
+
+class Windows:
+    """All windows of a graph for one epoch, cut at a random phase for each user.
+
+    Args:
+        graph: The events.
+        size: Events of a window.
+        rng: Where the phases come from.
+    """
+
+    def __init__(self, graph: InteractionGraph, size: int, rng: np.random.Generator) -> None:
+        self._graph, self._size, self._rng = graph, size, rng
+        user = graph.event_user
+        position = np.arange(len(user)) - np.searchsorted(user, user, side="left")
+        phase = rng.integers(0, size, len(graph.user_ids))
+        window = (position + phase[user]) // size
+        starts = np.ones(len(user), dtype=bool)
+        starts[1:] = (np.diff(user) != 0) | (np.diff(window) != 0)
+        self._starts = np.flatnonzero(starts)
+        self._lengths = np.diff(np.append(self._starts, len(user)))
+        long_enough = self._lengths > 1
+        self._starts, self._lengths = self._starts[long_enough], self._lengths[long_enough]
+        self.users = user[self._starts]
+
+    def batches(self, size: int, group: Ints) -> list[Ints]:
+        """Shuffled batches of windows, each of users of one group.
+
+        Args:
+            size: Most windows of a batch.
+            group: (users,) int64, the group of each user.
+        """
+        batches = []
+        order = self._rng.permutation(len(self._starts))
+        for number in np.unique(group[self.users]):
+            members = order[group[self.users[order]] == number]
+            count = max(1, round(len(members) / size))
+            batches += [part for part in np.array_split(members, count) if len(part)]
+        return [batches[place] for place in self._rng.permutation(len(batches))]
+
+    def read(self, windows: Ints, same_moment: float) -> WindowBatch:
+        """Gather windows.
+
+        Args:
+            windows: Which.
+            same_moment: Share of windows in which an event may see those before it that happened at
+                the same moment; in the others only what happened earlier.
+        """
+        graph = self._graph
+        starts, lengths = self._starts[windows], self._lengths[windows]
+        width = int(lengths.max())
+        place = np.arange(width)
+        real = place < lengths[:, None]
+        index = np.where(real, starts[:, None] + place, starts[:, None])
+        times = graph.event_time[index]
+        changed = np.ones(index.shape, dtype=bool)
+        changed[:, 1:] = times[:, 1:] != times[:, :-1]
+        moment = np.maximum.accumulate(np.where(changed, place, 0), axis=1)
+        sees_moment = self._rng.random(len(windows)) < same_moment
+        last = np.where(sees_moment[:, None], place - 1, moment - 1)
+        weights = np.asarray(graph.event_weights, dtype=np.float32)[graph.event_type[index]]
+        return WindowBatch(
+            torch.from_numpy(np.where(real, graph.event_item[index], 0)),
+            torch.from_numpy(np.where(real, graph.event_type[index], 0)),
+            torch.from_numpy(times),
+            torch.from_numpy(np.where(real, last, -1)),
+            torch.from_numpy(np.floor(times / MINUTE_S) * MINUTE_S),
+            torch.from_numpy(np.where(real & (last >= 0), weights, 0).astype(np.float32)),
+        )
+
+
+def newest_windows(
+    graph: InteractionGraph, users: Ints, size: int
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Positions of the newest events of users, oldest first, padded on the right.
+
+    Returns:
+        (users, size) int64 positions in the graph's events, and which of them are real.
+    """
+    stops = np.searchsorted(graph.event_user, users, side="right")
+    starts = np.maximum(np.searchsorted(graph.event_user, users, side="left"), stops - size)
+    index = starts[:, None] + np.arange(size)
+    real = index < stops[:, None]
+    return np.where(real, index, 0), real

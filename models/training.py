@@ -1,0 +1,330 @@
+"""Training: split by time, fit, evaluate against baselines, refit on everything, publish."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .baselines import ItemKNN, Popularity
+from .checkpoint import publish
+from .evaluation import Cases, Evaluation, Ranker, evaluate, make_cases
+from .fitting import Fit, FitData, Fitted, fold_users
+from .item_evidence import EvidenceConfig
+from .item_graph import ItemEdges, build_edges
+from .item_table import build_table, learn_identities
+from .published_ranker import PublishedRanker
+from .recommender import RecommenderConfig
+from .text_encoder import TextEncoder, cached_embeddings, choose_device
+from .training_config import Progress, TrainingConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableMapping
+
+    from interest_graph.interaction_graph import InteractionGraph
+
+Floats = npt.NDArray[np.float32]
+MAIN_METRIC = "ndcg_at_10"
+NORMS = ((1.0, 0.0), (0.75, 0.25), (0.5, 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What training made.
+
+    Args:
+        directory: The published directory.
+        model_version: Its name.
+        metrics: The model on the test events, fitted on the events before validation.
+        baselines: The same metrics of each baseline, fitted on the same events.
+        edges: The item graph of the published model, with its evidence.
+        edge_weights: (E,) float32, the published weights.
+    """
+
+    directory: Path
+    model_version: str
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    edges: ItemEdges
+    edge_weights: Floats
+
+
+def train(
+    graph: InteractionGraph,
+    config: TrainingConfig,
+    models_dir: Path,
+    text_cache: MutableMapping[str, Floats],
+    progress: Callable[[Progress], None] = lambda _: None,
+    incumbent: Path | None = None,
+) -> TrainingResult:
+    """Train a model on a graph and publish it.
+
+    The latest events are the test, those before them the validation. The model is fitted on the
+    rest, stopped by the validation and judged once by the test, next to baselines fitted on the
+    same events and tuned on the same validation. Then it is fitted again on everything, for as many
+    epochs, and published.
+
+    Args:
+        graph: The facts.
+        config: How.
+        models_dir: Where the model's directory is made.
+        text_cache: From content hash to text embedding; read and filled.
+        progress: Called now and then.
+        incumbent: Directory of the model in service, judged by the same test as the baseline
+            `in_service`; it may have been fitted on some of those events.
+
+    Raises:
+        ValueError: There are too few events to split them by time.
+    """
+    return _Training(graph, config, models_dir, text_cache, progress).run(incumbent)
+
+
+class _Training:
+    """The steps of `train`, which share their arguments."""
+
+    def __init__(
+        self,
+        graph: InteractionGraph,
+        config: TrainingConfig,
+        models_dir: Path,
+        text_cache: MutableMapping[str, Floats],
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self._graph, self._config, self._models_dir = graph, config, models_dir
+        self._cache, self._progress = text_cache, progress
+        self._device = choose_device(config.device)
+
+    def run(self, incumbent: Path | None) -> TrainingResult:
+        """All of it."""
+        graph, config = self._graph, self._config
+        cuts = _cuts(graph, config.validation_share, config.test_share)
+        past, known = graph.before(cuts[0]), graph.before(cuts[1])
+        limit, seed = config.max_evaluation_users, config.seed
+        check = make_cases(past, known.split(cuts[0])[1], cuts[0], limit, seed)
+        test = make_cases(known, graph.split(cuts[1])[1], cuts[1], limit, seed)
+        self._embed_texts()
+        evidence, baselines = self._baselines(past, check, test, cuts[0])
+        first = self._fit(past, cuts[0], evidence, config.fit.epochs, check, "fit")
+        judged = evaluate(first.fit.ranker(first.fitted), test)
+        if incumbent is not None:
+            baselines["in_service"] = evaluate(PublishedRanker(incumbent), test).metrics
+        self._progress(Progress("evaluate", 1, 1, judged.metrics))
+        end = float(graph.event_time.max())
+        final = self._fit(graph, end, evidence, first.fitted.epochs, None, "refit")
+        return self._publish(first, final, judged, baselines, cuts)
+
+    def _embed_texts(self) -> None:
+        """Embed all texts, those of the cache excepted."""
+        graph, config = self._graph, self._config
+        encoder = TextEncoder(config.text_model, str(self._device))
+        self._encoder, self._texts = encoder, []
+        groups = (graph.item_texts, graph.category_texts, graph.brand_ids)
+        for done, texts in enumerate(groups):
+            self._progress(Progress("texts", done, len(groups), {"texts": float(len(texts))}))
+            self._texts.append(cached_embeddings(encoder, texts, self._cache))
+        self._progress(Progress("texts", len(groups), len(groups)))
+        self._directions = text_directions(self._texts[0], config.dim)
+
+    def _baselines(
+        self, past: InteractionGraph, check: Cases, test: Cases, now: float
+    ) -> tuple[EvidenceConfig, dict[str, dict[str, float]]]:
+        """Fit and judge the baselines; the evidence that serves the item graph best."""
+        best, best_value = EvidenceConfig(), -1.0
+        for done, (source, target) in enumerate(NORMS):
+            self._progress(Progress("baselines", done, len(NORMS) + 1))
+            tried = EvidenceConfig(source_power=source, target_power=target)
+            value = evaluate(ItemKNN(past, tried), check).metrics.get(MAIN_METRIC, 0.0)
+            if value > best_value:
+                best, best_value = tried, value
+        half_life = self._config.popularity_half_life_days
+        rankers: dict[str, Ranker] = {
+            "popularity": Popularity(past, now, half_life),
+            "item_knn": ItemKNN(past, best),
+        }
+        judged = {name: evaluate(ranker, test).metrics for name, ranker in rankers.items()}
+        self._progress(Progress("baselines", len(NORMS) + 1, len(NORMS) + 1))
+        return best, judged
+
+    def _fit(
+        self,
+        graph: InteractionGraph,
+        now: float,
+        evidence: EvidenceConfig,
+        epochs: int,
+        check: Cases | None,
+        stage: str,
+    ) -> _Run:
+        """Fit the model to a graph's events, as they stood at `now`."""
+        config = self._config
+        if config.tune_text:  # every fit starts from the pretrained encoder
+            self._encoder = TextEncoder(config.text_model, str(self._device))
+        folds = fold_users(graph, config.folds, config.seed)
+        edges = build_edges(
+            graph,
+            self._directions,
+            evidence,
+            edges_per_item=config.similar_items,
+            text_edges=config.text_edges,
+            fold_of_user=folds,
+        )
+        identities = learn_identities(graph)
+        popularity = graph.popularity(now, config.popularity_half_life_days)
+        texts = (self._texts[0].copy(), self._texts[1], self._texts[2])
+        table = build_table(graph, identities, texts, popularity, config.num_neighbors)
+        distinct = np.unique(self._texts[0][np.abs(self._texts[0]).sum(1) > 0], axis=0)
+        data = FitData(
+            graph,
+            table.to(self._device),
+            edges,
+            identities,
+            folds,
+            self._encoder if config.tune_text else None,
+            torch.from_numpy(distinct),
+        )
+        settings = replace(config.fit, model=self._shape(), epochs=epochs, seed=config.seed)
+        validate = None if check is None else _validator(check)
+        with _writer(config.log_dir, stage) as write:
+
+            def report(done: int, total: int, figures: dict[str, float]) -> None:
+                self._progress(Progress(stage, done, total, figures))
+                write(done, figures)
+
+            fit = Fit(data, settings, validate, report)
+            fitted = fit.run()
+        return _Run(fit, fitted, data)
+
+    def _shape(self) -> RecommenderConfig:
+        """The model's shape for these texts and event types."""
+        config, shape = self._config, self._config.fit.model
+        return RecommenderConfig(
+            replace(shape.graph_encoder, dim=config.dim, text_dim=self._texts[0].shape[1]),
+            replace(
+                shape.interest_encoder,
+                dim=config.dim,
+                event_weights=self._graph.event_weights,
+                max_events=config.max_events,
+                layers=config.layers,
+            ),
+        )
+
+    def _publish(
+        self,
+        first: _Run,
+        final: _Run,
+        judged: Evaluation,
+        baselines: dict[str, dict[str, float]],
+        cuts: tuple[float, float],
+    ) -> TrainingResult:
+        """Write the directory of the model that was fitted on everything."""
+        graph, config = self._graph, self._config
+        self._progress(Progress("publish", 0, 1))
+        hyperparameters = asdict(config) | {"log_dir": None}
+        metrics = {
+            "protocol": "temporal, full ranking; fitted before validation, published after a refit",
+            "validation_from": cuts[0],
+            "test_from": cuts[1],
+            "test": judged.metrics,
+            "baselines": baselines,
+            "validation": first.fitted.validation,
+            "losses": first.fitted.losses,
+            "refit_losses": final.fitted.losses,
+            "epochs": first.fitted.epochs,
+        }
+        with tempfile.TemporaryDirectory() as scratch:
+            tuned = None
+            if config.tune_text:
+                tuned = Path(scratch) / "text_encoder"
+                self._encoder.save(tuned)
+            fitted = final.fitted
+            directory = publish(
+                self._models_dir,
+                fitted.model,
+                item_ids=graph.item_ids,
+                table=final.data.table,
+                edges=final.data.edges,
+                edge_weights=fitted.edge_weights,
+                embeddings=fitted.embeddings,
+                identities=final.data.identities,
+                config={
+                    "text_model": config.text_model,
+                    "event_types": list(graph.event_types),
+                    "hyperparameters": hyperparameters,
+                },
+                metrics=metrics,
+                text_encoder=tuned,
+            )
+        self._progress(Progress("publish", 1, 1))
+        weights = fitted.edge_weights.cpu().numpy()
+        edges = final.data.edges
+        return TrainingResult(directory, directory.name, judged.metrics, baselines, edges, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A fit with what it read."""
+
+    fit: Fit
+    fitted: Fitted
+    data: FitData
+
+
+def text_directions(texts: Floats, count: int) -> Floats:
+    """Texts in their `count` leading directions, centred: (items, count); zeros stay zeros."""
+    said = np.abs(texts).sum(1) > 0
+    if not said.any():
+        return np.zeros((len(texts), 1), np.float32)
+    centred = np.where(said[:, None], texts - texts[said].mean(0), 0).astype(np.float32)
+    _, basis = np.linalg.eigh(centred.T @ centred)
+    return np.asarray(centred @ basis[:, ::-1][:, :count])
+
+
+def _cuts(graph: InteractionGraph, validation: float, test: float) -> tuple[float, float]:
+    """The moments at which validation and test begin.
+
+    Raises:
+        ValueError: No events are left before, between or after them.
+    """
+    if not graph.num_events:
+        msg = "there are no events to train on"
+        raise ValueError(msg)
+    quantiles = np.quantile(graph.event_time, [1 - validation - test, 1 - test])
+    first, second = float(quantiles[0]), float(quantiles[1])
+    if not float(graph.event_time.min()) < first < second:
+        msg = "the events are too few, or too close in time, to be split into three"
+        raise ValueError(msg)
+    return first, second
+
+
+def _validator(cases: Cases) -> Callable[[Ranker], float]:
+    """The metric that stops training."""
+
+    def validate(ranker: Ranker) -> float:
+        return evaluate(ranker, cases).metrics.get(MAIN_METRIC, 0.0)
+
+    return validate
+
+
+@contextmanager
+def _writer(log_dir: Path | None, stage: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
+    """A function that writes figures of a step to TensorBoard's files, if they are wanted."""
+    if log_dir is None:
+        yield lambda _step, _figures: None
+        return
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 slow to import
+
+    writer = SummaryWriter(str(log_dir / stage))
+
+    def write(step: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            writer.add_scalar(name, value, step)
+
+    try:
+        yield write
+    finally:
+        writer.close()

@@ -1,0 +1,74 @@
+"""What decides how a model comes out, and how training says how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .fitting import FitConfig
+from .recommender import RecommenderConfig
+from .text_encoder import PACKAGED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Everything that decides how a model comes out.
+
+    Args:
+        text_model: As for `TextEncoder`.
+        tune_text: Train the text encoder as well.
+        device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
+        dim: Dimension of the embeddings.
+        max_events: Newest events an interest is computed from.
+        layers: Layers of the interest encoder.
+        similar_items: Edges that leave an item.
+        text_edges: Of these, how many are kept for items that read alike.
+        num_neighbors: Neighbours that a step of the graph encoder reads.
+        popularity_half_life_days: Days after which an event counts half in the popularity.
+        folds: Groups of users; an edge's evidence leaves out the group it is trained on, so that
+            training cannot read its answers off the edges.
+        validation_share: Share of the events, the latest but for the test, that stops training.
+        test_share: Share of the events, the latest, that judges the model.
+        max_evaluation_users: Users that an evaluation ranks for at most.
+        fit: The rest; its `model` and `seed` are set from here.
+        seed: Of everything random.
+        log_dir: Where TensorBoard's files go; None writes none.
+    """
+
+    text_model: str = PACKAGED
+    tune_text: bool = False
+    device: str = "cpu"
+    dim: int = 64
+    max_events: int = 50
+    layers: int = 2
+    similar_items: int = 20
+    text_edges: int = 4
+    num_neighbors: int = 20
+    popularity_half_life_days: float = 30.0
+    folds: int = 4
+    validation_share: float = 0.1
+    test_share: float = 0.1
+    max_evaluation_users: int = 5000
+    fit: FitConfig = field(default_factory=lambda: FitConfig(RecommenderConfig()))
+    seed: int = 0
+    log_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far training is.
+
+    Args:
+        stage: `texts`, `baselines`, `fit`, `evaluate`, `refit` or `publish`.
+        done: Steps done of this stage.
+        total: Steps of this stage.
+        figures: What there is to say, like the loss.
+    """
+
+    stage: str
+    done: int
+    total: int
+    figures: dict[str, float] = field(default_factory=dict)
