@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .settings import Settings
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EventInput(BaseModel):
@@ -101,6 +103,15 @@ def body_hash(sent: EventInput) -> str:
     return hashlib.blake2b(canonical, digest_size=8).hexdigest()
 
 
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970, exact: a float of seconds is one off now and then.
+
+    >>> milliseconds(datetime.fromisoformat("2004-05-15T15:07:14.248Z"))
+    1084633634248
+    """
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
 def parse_event(body: object, settings: Settings, now: datetime | None = None) -> Event:
     """Validate one event as sent by a client.
 
@@ -129,7 +140,7 @@ def parse_event(body: object, settings: Settings, now: datetime | None = None) -
 
 def accepted_event(sent: EventInput, settings: Settings, now: datetime) -> Event:
     """Stamp a valid event with its id, code, times and body hash."""
-    recorded_at_ms = int(now.timestamp() * 1000)
+    recorded_at_ms = milliseconds(now)
     occurred = sent.occurred_at
     return Event(
         event_id=sent.event_id or uuid.uuid4().hex,
@@ -137,7 +148,7 @@ def accepted_event(sent: EventInput, settings: Settings, now: datetime) -> Event
         item_id=sent.item_id,
         event_type=sent.event_type,
         event_code=settings.event_type_names.index(sent.event_type),
-        occurred_at_ms=recorded_at_ms if occurred is None else int(occurred.timestamp() * 1000),
+        occurred_at_ms=recorded_at_ms if occurred is None else milliseconds(occurred),
         recorded_at_ms=recorded_at_ms,
         body_hash=body_hash(sent),
         value=sent.value,

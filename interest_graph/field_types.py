@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -28,7 +29,8 @@ MAX_AHEAD = timedelta(minutes=5)
 MAX_PROPERTIES = 32
 MAX_STRING = 20_000
 MAX_LIST = 100
-MAX_INTEGER = 2**63 - 1
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+_LOOKS_LIKE_A_TIME = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def _text(value: str) -> str:
@@ -45,8 +47,10 @@ def _text(value: str) -> str:
 
 
 def _not_numeric(value: object) -> object:
-    """A time is a string: a bare number is ambiguous (seconds or milliseconds?)."""
-    if isinstance(value, bool | int | float):
+    """A time is a date with a clock: a bare number is ambiguous (seconds or milliseconds?)."""
+    if isinstance(value, bool | int | float) or (
+        isinstance(value, str) and not _LOOKS_LIKE_A_TIME.match(value)
+    ):
         msg = "must be an RFC 3339 string such as 2026-01-31T12:00:00Z"
         raise ValueError(msg)  # noqa: TRY004 pydantic turns only ValueError into a fault
     return value
@@ -60,7 +64,11 @@ def _time(value: datetime) -> datetime:
     if value < EARLIEST:
         msg = "must not be before 1990"
         raise ValueError(msg)
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        msg = "must not be after the year 9999"
+        raise ValueError(msg) from error
 
 
 def _past(value: datetime) -> datetime:
@@ -81,7 +89,7 @@ def _scalar(key: str, value: object) -> None:
     elif isinstance(value, bool):
         return
     elif isinstance(value, int):
-        if abs(value) > MAX_INTEGER:
+        if not MIN_INTEGER <= value <= MAX_INTEGER:
             msg = f"{key}: must fit in 64 bits"
             raise ValueError(msg)
     elif isinstance(value, float):

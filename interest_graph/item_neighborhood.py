@@ -27,6 +27,7 @@ class ItemEncoder(Protocol):
     model_version: str
     dim: int
     text_dim: int
+    num_neighbors: int
 
     def encode_texts(self, texts: Sequence[str]) -> Floats:
         """(n, text_dim) embeddings of texts."""
@@ -75,7 +76,8 @@ def item_subgraph(
     index: list[tuple[int, int]] = []
     weights: list[float] = []
     for position, row in enumerate(rows):
-        for neighbor in row["neighbors"][: settings.num_neighbors]:
+        others = [n for n in row["neighbors"] if n["item_id"] != row["item_id"]]
+        for neighbor in others[: encoder.num_neighbors]:
             identifier = neighbor["item_id"]
             if identifier not in position_of:
                 position_of[identifier] = len(position_of)

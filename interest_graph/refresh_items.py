@@ -65,7 +65,8 @@ def refresh_items(
     stale = {item_id: facts for item_id, (facts, fresh) in revisions.items() if facts > fresh}
     if not stale:
         return []
-    limit = max(settings.num_neighbors, settings.similar_items)
+    width = model.matrix.neighbor_rows.shape[1]
+    limit = max(encoder.num_neighbors + 1, width)
     rows = graph.read(lambda tx: reads.fetch_item_subgraph(tx, sorted(stale), limit))
     texts = text_embeddings(rows, encoder)
     moment = time.time() if now is None else now
@@ -74,7 +75,7 @@ def refresh_items(
 
     def write_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
         """Publish before the commit, while the items are locked: see `docs/adr`."""
-        written, similar = _write(tx, rows, stale, subgraph, encoding, encoder, settings)
+        written, similar = _write(tx, rows, stale, subgraph, encoding, encoder, width)
         moved = _moved(subgraph, encoding, model, written, similar)
         if moved:
             serving.publish(_delta(moved, rows, encoding, similar, encoder.model_version))
@@ -99,7 +100,7 @@ def _write(  # noqa: PLR0913 one transaction writes everything a refresh compute
     subgraph: ItemSubgraph,
     encoding: ItemEncoding,
     encoder: ItemEncoder,
-    settings: Settings,
+    width: int,
 ) -> tuple[set[str], dict[str, list[Row]]]:
     """Write embeddings, and new SIMILAR_TO for items that are described differently now."""
     written = set(
@@ -131,7 +132,7 @@ def _write(  # noqa: PLR0913 one transaction writes everything a refresh compute
     }
     if not changed:
         return written, {}
-    similar = _similar(tx, changed, encoder, settings)
+    similar = _similar(tx, changed, encoder, width)
     learned.replace_similar_items(
         tx,
         [
@@ -151,7 +152,7 @@ def _similar(
     tx: neo4j.ManagedTransaction,
     changed: dict[str, tuple[Row, Floats]],
     encoder: ItemEncoder,
-    settings: Settings,
+    width: int,
 ) -> dict[str, list[Row]]:
     """The strongest edges of each item among those it has and the nearest embeddings."""
     pairs: list[tuple[str, str]] = []
@@ -159,10 +160,12 @@ def _similar(
         candidates = {neighbor["item_id"] for neighbor in row["neighbors"]}
         if np.linalg.norm(embedding) > 0:
             nearest = reads.find_nearest_items(
-                tx, embedding.tolist(), settings.similar_items + 1, encoder.model_version
+                tx, embedding.tolist(), width + 1, encoder.model_version
             )
             candidates |= {candidate for candidate, _ in nearest}
-        pairs += [(item_id, candidate) for candidate in sorted(candidates - {item_id})]
+        # An edge to itself ("again") is learned in training only; a new item has none.
+        again = {item_id} & {neighbor["item_id"] for neighbor in row["neighbors"]}
+        pairs += [(item_id, candidate) for candidate in sorted(candidates - {item_id} | again)]
     result: dict[str, list[Row]] = {item_id: [] for item_id in changed}
     features = reads.fetch_edge_features(tx, pairs) if pairs else []
     if features:
@@ -177,7 +180,7 @@ def _similar(
             )
     for item_id, edges in result.items():
         edges.sort(key=lambda edge: (-edge["weight"], edge["item_id"]))
-        result[item_id] = edges[: settings.similar_items]
+        result[item_id] = edges[:width]
     return result
 
 

@@ -88,9 +88,7 @@ def train_model(
     )
     better, reason = _better(result.metrics, result.baselines)
     if better or force:
-        encoder = ItemEncoder.load(
-            result.directory, device=settings.device, threads=settings.torch_threads
-        )
+        encoder = ItemEncoder(result.directory, settings.device)
         roll_out(
             result.directory,
             {name: value for name, value in result.metrics.items() if "_at_" in name},

@@ -70,17 +70,23 @@ end
 if redis.call('XLEN', KEYS[1]) + fresh > bound then return 'FULL' end
 
 local revision = redis.call('INCR', KEYS[2])
+local histories, sizes = {}, {} -- a user's history is read and written once a request
 for i = 1, count do
   if statuses[i] == 0 then
     local user, seen, member = KEYS[3 * i + 1], KEYS[3 * i + 2], ARGV[4 * i + 4]
     redis.call('XADD', KEYS[1], '*', 'kind', 'event', 'payload', ARGV[4 * i + 1])
     redis.call('SET', KEYS[3 * i], ARGV[4 * i + 2], 'EX', window)
-    local stored = redis.call('HMGET', user, 'h', 'n')
-    local history, size = insert(stored[1] or '', ARGV[4 * i + 3], tonumber(stored[2] or '0'))
-    redis.call('HSET', user, 'h', history, 'n', size, 'r', revision)
+    if histories[user] == nil then
+      local stored = redis.call('HMGET', user, 'h', 'n')
+      histories[user], sizes[user] = stored[1] or '', tonumber(stored[2] or '0')
+    end
+    histories[user], sizes[user] = insert(histories[user], ARGV[4 * i + 3], sizes[user])
     if member ~= '' and redis.call('SADD', seen, member) == 1 and redis.call('SCARD', seen) > seen_bound then
       redis.call('SPOP', seen)
     end
   end
+end
+for user, history in pairs(histories) do
+  redis.call('HSET', user, 'h', history, 'n', sizes[user], 'r', revision)
 end
 return {revision, statuses}
