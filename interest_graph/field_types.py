@@ -52,7 +52,7 @@ def _not_numeric(value: object) -> object:
         isinstance(value, str) and not _LOOKS_LIKE_A_TIME.match(value)
     ):
         msg = "must be an RFC 3339 string such as 2026-01-31T12:00:00Z"
-        raise ValueError(msg)  # noqa: TRY004 pydantic turns only ValueError into a fault
+        raise ValueError(msg)
     return value
 
 
