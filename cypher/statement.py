@@ -20,6 +20,7 @@ from importlib.resources import files
 SLOT = "EVENT_RELATIONSHIP"
 _RELATIONSHIP = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 _NAMES = re.compile(r"\$([a-z_]+)")
+_BRACKETS = re.compile(r"\[[^\]]*\]|\{[^}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def load(path: str) -> Statement:
         parameters=frozenset(_NAMES.findall(_header(path, text, "Parameters"))),
         columns=tuple(
             column.split()[0]
-            for column in _header(path, text, "Columns").split(",")
+            for column in _BRACKETS.sub("", _header(path, text, "Columns")).split(",")
             if column.strip() != "none"
         ),
         text=text,
