@@ -27,8 +27,9 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
 }
-NO_STORE = "no-store"
+"""On every answer whose view does not set them itself."""
 
 
 def begin_request() -> None:
@@ -45,13 +46,11 @@ def begin_request() -> None:
 
 def end_request(response: Response) -> Response:
     """Complete the headers, measure, write the log line."""
-    response.headers["X-Request-Id"] = g.request_id
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = NO_STORE
+    present = {name for name, _ in response.headers}
+    added = {**SECURITY_HEADERS, "X-Request-Id": g.request_id}
     if g.rate is not None:
-        response.headers.update(g.rate.headers)
+        added |= g.rate.headers
+    response.headers.extend((name, value) for name, value in added.items() if name not in present)
     _measure(response)
     return response
 
