@@ -203,8 +203,8 @@ class GraphEncoder(nn.Module):
         """Learned identities, zero where there is none."""
         table = self.identity[name]
         if not len(table):
-            return table.new_zeros(len(rows), table.shape[1])
-        found: Tensor = nn.functional.embedding(rows.clamp(min=0), table)
+            return torch.zeros(len(rows), self.config.dim, device=rows.device)
+        found = nn.functional.embedding(rows.clamp(min=0), table)
         return torch.as_tensor(found * (rows >= 0).unsqueeze(-1))
 
     def _sources(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,13 +68,13 @@ def evidence(
         rows = np.concatenate([source, target[tied]])
         columns = np.concatenate([target, source[tied]])
         amounts = np.concatenate([amount, amount[tied]]).astype(np.float32)
-        total = total + sparse.csr_array((amounts, (rows, columns)), shape=size)
+        total = (total + sparse.coo_array((amounts, (rows, columns)), shape=size)).tocsr()
     events = np.bincount(item, weights=weight, minlength=size[0]).astype(np.float64)
     return _normalised(total, events, config)
 
 
 def _normalised(
-    total: sparse.csr_array,
+    total: sparse.csr_array[np.float32, Any],
     events: npt.NDArray[np.float64],
     config: EvidenceConfig,
 ) -> sparse.csr_array:

@@ -44,6 +44,9 @@ class TextEncoder(nn.Module):
     ) -> None:
         super().__init__()
         from transformers import AutoModel, AutoTokenizer  # noqa: PLC0415 takes seconds to import
+        from transformers.utils import logging  # noqa: PLC0415 as above
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
         source = model_source(text_model)
         try:
