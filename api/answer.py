@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def answer(
     body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """A JSON answer. Fields that are None are left out, unless the model says otherwise.
+    """A JSON answer. A field that was not set is left out, one that was set to None is null.
 
     Args:
         body: What is answered.
@@ -23,7 +23,7 @@ def answer(
         headers: Further header fields.
     """
     return Response(
-        body.model_dump_json(by_alias=True, exclude_none=True),
+        body.model_dump_json(by_alias=True, exclude_unset=True),
         status,
         dict(headers or {}),
         content_type="application/json",

@@ -31,7 +31,7 @@ class ReadyQuery(Parameters):
 @public
 def live() -> Response:
     """Say that this process answers. Needs no key and asks no dependency."""
-    return answer(LiveOut())
+    return answer(LiveOut(status="live"))
 
 
 @health.get("/ready", operation_id="ready", responses={200: ReadyOut})

@@ -12,7 +12,7 @@ from .answer_model import AnswerModel
 class LiveOut(AnswerModel):
     """The process answers."""
 
-    status: Literal["live"] = Field("live", description="Always live.")
+    status: Literal["live"] = Field(description="Always live.")
 
 
 class ReadyOut(AnswerModel):
@@ -25,4 +25,3 @@ class ReadyOut(AnswerModel):
     dependencies: dict[str, str] = Field(
         description="ok, or what is wrong, by dependency.", examples=[{"log": "ok"}]
     )
-    model_version: str | None = Field(None, description="The model in service, if any.")

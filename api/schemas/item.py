@@ -38,7 +38,7 @@ class ItemListOut(AnswerModel):
     """A page of items, by id."""
 
     items: list[ItemOut] = Field(description="The items of this page.")
-    next: str | None = Field(None, description="`cursor` of the next page; absent on the last.")
+    next: str | None = Field(None, description="`cursor` of the next page; null on the last.")
 
 
 class UserOut(AnswerModel):
@@ -55,4 +55,4 @@ class UserListOut(AnswerModel):
     """A page of users, by id."""
 
     items: list[UserOut] = Field(description="The users of this page.")
-    next: str | None = Field(None, description="`cursor` of the next page; absent on the last.")
+    next: str | None = Field(None, description="`cursor` of the next page; null on the last.")

@@ -24,13 +24,14 @@ def test_a_list_is_asked_for_with_its_parameters(
     """The parameters of a list reach the recommender as they were sent."""
     query = "k=5&exclude_seen=false&category=c1&exclude=a&exclude=b"
     answer = client.get(f"{URL}?{query}", headers=auth["read"])
-    lamp = {"item_id": "lamp", "title": "Lamp", "score": 1.5, "chosen": "personal"}
+    lamp = {"item_id": "lamp", "title": "Lamp", "score": 1.5, "chosen": "personal", "because": None}
     assert answer.json == {
         "recommendation_id": "rec-1",
         "model_version": "m-1",
         "history_revision": 7,
         "items": [lamp],
         "degraded": [],
+        "why_empty": None,
     }
     asked = Query(5, exclude_seen=False, category="c1", exclude=("a", "b"))
     assert services.recommender.asked == [("u", asked)]
