@@ -5,7 +5,15 @@ from dataclasses import asdict
 
 import typer
 
-from . import config_commands, key_commands, load_command, schema_commands, stack_commands
+from . import (
+    config_commands,
+    demo_command,
+    key_commands,
+    load_command,
+    schema_commands,
+    stack_commands,
+    train_command,
+)
 from .options import DataDir, Json
 from .output import FAULT, NOT_READY, USAGE, as_json, data, fail
 
@@ -22,6 +30,8 @@ app.command()(stack_commands.up)
 app.command()(stack_commands.down)
 app.command()(stack_commands.status)
 app.command()(load_command.load)
+app.command()(train_command.train)
+app.command()(demo_command.demo)
 app.add_typer(schema_commands.schema, name="schema")
 app.add_typer(key_commands.key, name="key")
 app.add_typer(config_commands.config, name="config")

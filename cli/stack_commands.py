@@ -43,7 +43,7 @@ def up(
     if not detach:
         note("Ctrl+C stops everything.")
         wait_until_interrupted(paths)
-        _stop(paths)
+        stop_stack(paths)
 
 
 def down(data_dir: DataDir = None) -> None:
@@ -51,7 +51,7 @@ def down(data_dir: DataDir = None) -> None:
 
     Example: interest-graph down
     """
-    _stop(stack_paths(data_dir))
+    stop_stack(stack_paths(data_dir))
 
 
 def status(data_dir: DataDir = None, json: Json = False) -> None:
@@ -98,7 +98,7 @@ def wait_until_interrupted(paths: StackPaths) -> None:
         time.sleep(WATCH_S)
 
 
-def _stop(paths: StackPaths) -> None:
+def stop_stack(paths: StackPaths) -> None:
     """Stop the stack and say what did not end by itself."""
     from .local_stack.stack import bring_down
 

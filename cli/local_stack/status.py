@@ -61,7 +61,12 @@ def read_status(paths: StackPaths, settings: Settings) -> Status:
     )
     status.versions = {"interest_graph": _own_version(), "python": sys.version.split()[0]}
     _read_processes(status, paths)
-    for name, read in (("redis", _read_redis), ("neo4j", _read_graph), ("api", _read_api)):
+    for name, read in (
+        ("redis", _read_redis),
+        ("serving state", _read_model),
+        ("neo4j", _read_graph),
+        ("api", _read_api),
+    ):
         try:
             read(status, settings)
         except (InterestGraphError, OSError) as error:
@@ -110,6 +115,16 @@ def _read_redis(status: Status, settings: Settings) -> None:
         raise InterestGraphError(msg) from error
 
 
+def _read_model(status: Status, settings: Settings) -> None:
+    """The model in service; none before the first training."""
+    from interest_graph.redis_client import connect
+    from interest_graph.serving_state import ServingState
+
+    with contextlib.closing(connect(settings.serving_url, settings)) as client:
+        manifest, _ = ServingState(client, settings).head()
+    status.versions["model"] = manifest.model_version if manifest else None
+
+
 def _client(redis: Any, url: str) -> Any:
     """A client that gives up soon."""
     return redis.from_url(
@@ -125,7 +140,6 @@ def _read_graph(status: Status, settings: Settings) -> None:
     with contextlib.closing(GraphStore(settings)) as graph:
         status.graph = graph.read(count_graph)
         status.stale_backlog = graph.read(count_stale)
-    status.versions["model"] = None
 
 
 def _read_api(status: Status, _settings: Settings) -> None:
