@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -71,6 +72,22 @@ def takes(
     return mark
 
 
+def reads_header(name: str, description: str) -> Callable[[View], View]:
+    """Declare a header field that a view reads by itself."""
+
+    def mark(view: View) -> View:
+        schema = {"type": "string", "maxLength": 255}
+        view.reads_header = {  # type: ignore[attr-defined] # read by complete_document
+            "name": name,
+            "in": "header",
+            "description": description,
+            "schema": schema,
+        }
+        return view
+
+    return mark
+
+
 def raises(*codes: Code) -> Callable[[View], View]:
     """Declare the problems of a view that do not follow from its parameters, body and scope."""
 
@@ -129,15 +146,20 @@ def complete_document(app: OpenAPI) -> Json:
             operation["requestBody"] = _body(schemas, *declared)
         codes = _codes(operation, needed) + list(getattr(view, "raises", ()))
         _add_problems(operation, codes)
-        for response in operation["responses"].values():
-            response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID_HEADER
+        if header := getattr(view, "reads_header", None):
+            operation.setdefault("parameters", []).append(header)
+        for status, response in operation["responses"].items():
+            response["headers"] = _headers(int(status), limited=needed != PUBLIC)
     document["components"]["securitySchemes"] = {"key": _SECURITY_SCHEME}
     return document
 
 
-_REQUEST_ID_HEADER: Json = {
-    "description": "The id of the request: yours if you sent one, else ours.",
-    "schema": {"type": "string"},
+_HEADERS = {
+    "X-Request-Id": "The id of the request: yours if you sent one, else ours.",
+    "RateLimit": "What the key has left: `r` requests, more in `t` seconds.",
+    "RateLimit-Policy": "What the key may do: `q` requests in `w` seconds.",
+    "Retry-After": "Seconds after which to send it again.",
+    "WWW-Authenticate": "How to send a key, or the scope that is missing.",
 }
 _SECURITY_SCHEME: Json = {
     "type": "http",
@@ -154,6 +176,18 @@ def _operations(app: OpenAPI, document: Json) -> Iterator[tuple[Json, Callable[.
         for method in rule.methods or ():
             if operation := path.get(method.lower()):
                 yield operation, app.view_functions[rule.endpoint]
+
+
+def _headers(status: int, *, limited: bool) -> Json:
+    """The header fields of an answer."""
+    names = ["X-Request-Id"]
+    if limited and status != HTTPStatus.UNAUTHORIZED:
+        names += ["RateLimit", "RateLimit-Policy"]
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        names.append("Retry-After")
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        names.append("WWW-Authenticate")
+    return {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
 def _add_schema(schemas: Json, model: type[BaseModel]) -> Json:

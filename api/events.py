@@ -14,7 +14,7 @@ from interest_graph.event_stream import Accepted, Status
 from .access import scope
 from .answer import answer
 from .body import Rejected, faults_out, parse_entries, placed, read_entries
-from .documentation import raises, takes
+from .documentation import raises, reads_header, takes
 from .problems import Code
 from .schemas.event import AcceptedOut
 from .wiring import services, wired
@@ -29,6 +29,7 @@ Parsed = list[tuple[int, Event]]
 @events.post("/events", operation_id="send_events", responses={202: AcceptedOut})
 @scope("events:write")
 @takes(EventInput, many=True, ndjson=True)
+@reads_header("Idempotency-Key", "Events without an id get one that a retry gets again.")
 @raises(Code.LOG_FULL)
 def send_events() -> Response:
     """Send what users did: one event, a list, or one a line.
