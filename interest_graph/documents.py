@@ -65,13 +65,15 @@ class Documents:
     def put(self, documents: Sequence[Document]) -> int:
         """Insert or replace documents, all or none; returns the catalogue revision.
 
+        Of several for one id the last counts: they would share a revision, and the graph would
+        keep whichever came first.
+
         Raises:
             StreamFullError: The log is at its bound; nothing was written.
             StreamUnavailableError: Redis does not answer; putting again is safe.
         """
-        rows = [
-            (document[f"{self._kind}_id"], orjson.dumps(document), "") for document in documents
-        ]
+        last = {document[f"{self._kind}_id"]: document for document in documents}
+        rows = [(identifier, orjson.dumps(document), "") for identifier, document in last.items()]
         return self._run(rows)[0]
 
     def get(self, identifier: str) -> Document:

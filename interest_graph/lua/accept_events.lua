@@ -33,14 +33,28 @@ local function first_length(history)
   return HEAD + string.byte(history, 8) + string.byte(history, 9) + 2
 end
 
+-- A resend after the duplicate window is the event that the history holds, whatever its time.
+local function holds(history, entry)
+  local id = string.sub(entry, HEAD + 1, HEAD + string.byte(entry, 8))
+  if not string.find(history, id, 1, true) then return false end
+  local stop = #history
+  while stop > 0 do
+    local start = stop - entry_length_before(history, stop) + 1
+    if string.sub(history, start + HEAD, start + HEAD + string.byte(history, start + 7) - 1) == id then
+      return true
+    end
+    stop = start - 1
+  end
+  return false
+end
+
 -- Insert by (occurred_at, event_id), walking from the newest end, and keep the newest.
 local function insert(history, entry, size)
+  if holds(history, entry) then return history, size end
   local key, stop = order_key(entry, 1), #history
   while stop > 0 do
     local start = stop - entry_length_before(history, stop) + 1
-    local order = compare(order_key(history, start), key)
-    if order == 0 then return history, size end
-    if order < 0 then break end
+    if compare(order_key(history, start), key) < 0 then break end
     stop = start - 1
   end
   history = string.sub(history, 1, stop) .. entry .. string.sub(history, stop + 1)

@@ -1,0 +1,238 @@
+"""The log on a real Redis: all or none, in order, exactly once within the window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
+
+from interest_graph import redis_client as keys
+from interest_graph.errors import StreamFullError, StreamUnavailableError
+from interest_graph.event_stream import EventStream, Status
+from interest_graph.history import HistoryEvent, unpack
+from interest_graph.redis_client import connect
+
+if TYPE_CHECKING:
+    import redis
+
+    from interest_graph.event import Event
+    from interest_graph.serving_state import ServingState
+    from interest_graph.settings import Settings
+
+KEEP = 5
+sent_events = st.lists(
+    st.tuples(
+        st.integers(0, 12),  # event id: now and then the same
+        st.integers(0, 4),  # second
+        st.sampled_from(["u-1", "u-2"]),
+        st.sampled_from(["item-a", "item-b"]),
+        st.sampled_from(["view", "purchase"]),
+    ),
+    max_size=24,
+)
+
+
+def stream_with(log: redis.Redis, settings: Settings, **fields: Any) -> EventStream:
+    """The log under settings of the test's own."""
+    return EventStream(log, settings.model_copy(update=fields))
+
+
+def stored(log: redis.Redis, user_id: str) -> list[HistoryEvent]:
+    """A user's history as Redis has it."""
+    packed = log.hget(keys.user_key(user_id), "h")
+    assert packed is None or isinstance(packed, bytes)
+    return list(unpack(packed or b""))
+
+
+@given(sent=sent_events, sizes=st.lists(st.integers(1, 6), min_size=30, max_size=30))
+@hypothesis(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_histories_are_the_newest_in_order(
+    log: redis.Redis, settings: Settings, make_event: Any, sent: list[Any], sizes: list[int]
+) -> None:
+    """Whatever arrives in whatever order, a history is the newest N by (occurred_at, event_id).
+
+    The model beside it is a dict: the first body under an id counts, the same again is a duplicate,
+    another is a conflict; only events that count reach history, seen set and log.
+    """
+    log.flushdb()
+    stream = stream_with(log, settings, history_events=KEEP)
+    made = [
+        make_event(f"e-{number:02}", user, item, kind, at=1_700_000_000 + second)
+        for number, second, user, item, kind in sent
+    ]
+    first: dict[str, Event] = {}
+    revision = 0
+    while made:
+        batch, made = made[: sizes[0]], made[sizes[0] :]
+        sizes = sizes[1:]
+        expected = []
+        for event in batch:
+            held = first.setdefault(event.event_id, event)
+            expected.append(
+                Status.ACCEPTED
+                if held is event
+                else Status.DUPLICATE
+                if held.body_hash == event.body_hash
+                else Status.CONFLICT
+            )
+        accepted = stream.accept(batch)
+        assert list(accepted.statuses) == expected
+        fresh = Status.ACCEPTED in expected
+        assert accepted.history_revision == revision + fresh
+        revision += fresh
+    for user_id in ("u-1", "u-2"):
+        own = [event for event in first.values() if event.user_id == user_id]
+        assert stored(log, user_id) == sorted(event.history_event for event in own)[-KEEP:]
+        bought = {
+            keys.seen_member(event.item_id, event.event_code)
+            for event in own
+            if event.event_type == "purchase"
+        }
+        assert {int(member) for member in log.smembers(keys.seen_key(user_id))} == bought
+    assert stream.length() == len(first)
+
+
+def test_ids_are_ordered_by_bytes(log: redis.Redis, events: EventStream, make_event: Any) -> None:
+    """Events of one millisecond stand in the order of their ids' bytes, as Python sorts them."""
+    ids = ["a", "B", "a-", "a.", "aa", "A", "_", "9", "Z:", "z", "a" * 64]
+    for event_id in ids:
+        events.accept([make_event(event_id)])
+    assert [event.event_id for event in stored(log, "u-1")] == sorted(ids)
+
+
+def test_a_full_log_accepts_none_of_a_request(
+    log: redis.Redis, settings: Settings, make_event: Any
+) -> None:
+    """At its bound the log refuses a whole request and leaves no trace of it."""
+    stream = stream_with(log, settings, max_log_entries=3)
+    stream.accept([make_event("e-1"), make_event("e-2")])
+    before = {key: log.dump(key) for key in log.keys()}  # noqa: SIM118 Redis is no dict
+    with pytest.raises(StreamFullError) as caught:
+        stream.accept([make_event("e-3"), make_event("e-4", "u-2", event_type="purchase")])
+    assert caught.value.retry_after_s > 0
+    assert {key: log.dump(key) for key in log.keys()} == before  # noqa: SIM118
+    assert stream.accept([make_event("e-3")]).accepted == 1
+    assert stream.accept([make_event("e-1"), make_event("e-3")]).duplicates == 2
+
+
+def test_one_bad_event_does_not_sink_the_others(
+    log: redis.Redis, events: EventStream, make_event: Any
+) -> None:
+    """In one request a duplicate, two conflicts and a new event are told apart by index."""
+    events.accept([make_event("e-1")])
+    accepted = events.accept(
+        [
+            make_event("e-1"),
+            make_event("e-1", value=4),
+            make_event("e-2"),
+            make_event("e-2", item_id="item-09"),
+        ]
+    )
+    assert list(accepted.statuses) == [
+        Status.DUPLICATE,
+        Status.CONFLICT,
+        Status.ACCEPTED,
+        Status.CONFLICT,
+    ]
+    assert [(index, fault.pointer) for index, fault in accepted.rejected] == [
+        (1, "/event_id"),
+        (3, "/event_id"),
+    ]
+    assert [event.item_id for event in stored(log, "u-1")] == ["item-00", "item-00"]
+
+
+def test_a_resend_after_the_window_does_not_count_twice(
+    log: redis.Redis, events: EventStream, make_event: Any
+) -> None:
+    """An id that the history still holds stays one event, also with another time or body."""
+    events.accept([make_event("e-1", at=1_700_000_000), make_event("e-10", at=1_700_000_001)])
+    before = stored(log, "u-1")
+    log.delete(keys.event_key("e-1"))
+    events.accept([make_event("e-1", item_id="item-09", at=1_700_000_900)])
+    assert stored(log, "u-1") == before
+
+
+def test_an_id_within_another_is_another_event(
+    log: redis.Redis, events: EventStream, make_event: Any
+) -> None:
+    """That one id is part of another, or of an item's id, does not make them the same."""
+    for event_id in ("abc", "b", "item-00", "bc"):
+        events.accept([make_event(event_id)])
+    assert [event.event_id for event in stored(log, "u-1")] == ["abc", "b", "bc", "item-00"]
+
+
+def test_events_of_a_deleted_user_are_refused(
+    events: EventStream, users: Any, serving: ServingState, make_event: Any
+) -> None:
+    """After a user's deletion their events are refused, until the shop sends the user again."""
+    events.accept([make_event("e-1")])
+    users.delete("u-1")
+    accepted = events.accept([make_event("e-2"), make_event("e-3", "u-2")])
+    assert list(accepted.statuses) == [Status.DELETED_USER, Status.ACCEPTED]
+    assert accepted.rejected[0][1].pointer == "/user_id"
+    assert not serving.read("u-1", with_seen=True).history
+    users.put([{"user_id": "u-1"}])
+    assert events.accept([make_event("e-4")]).accepted == 1
+
+
+def test_an_answer_carries_the_revision_of_the_next_list(
+    events: EventStream, serving: ServingState, make_event: Any
+) -> None:
+    """The revision of an accepted event is the one the user's next request reads."""
+    one = events.accept([make_event("e-1")]).history_revision
+    two = events.accept([make_event("e-2", "u-2")]).history_revision
+    assert serving.read("u-1", with_seen=False).history_revision == one
+    assert serving.read("u-2", with_seen=False).history_revision == two > one
+    assert events.accept([make_event("e-1")]).history_revision >= two
+
+
+def test_the_seen_set_is_bounded(log: redis.Redis, settings: Settings, make_event: Any) -> None:
+    """A user's seen set never grows beyond its bound."""
+    stream = stream_with(log, settings, seen_items=100)
+    for start in range(0, 150, 50):
+        stream.accept(
+            [
+                make_event(f"e-{n}", item_id=f"item-{n}", event_type="purchase")
+                for n in range(start, start + 50)
+            ]
+        )
+    assert log.scard(keys.seen_key("u-1")) == 100
+
+
+def test_an_entry_stays_until_it_is_acknowledged(events: EventStream, make_event: Any) -> None:
+    """What was handed out and not acknowledged is handed to another consumer, and counted."""
+    events.accept([make_event("e-1"), make_event("e-2")])
+    first = events.read("one", 10, 10)
+    assert [entry.deliveries for entry in first] == [1, 1]
+    assert events.read("two", 10, 10) == []
+    events.acknowledge(first[:1])
+    again = events.reclaim("two", 10, 0)
+    assert again == first[1:]
+    assert [entry.deliveries for entry in again] == [2]
+    events.acknowledge(again)
+    assert (events.length(), events.reclaim("one", 10, 0)) == (0, [])
+
+
+def test_a_buried_entry_leaves_the_log_with_its_reason(
+    log: redis.Redis, events: EventStream, make_event: Any
+) -> None:
+    """A buried entry is in the dead letters, whole and with its reason, and nowhere else."""
+    events.accept([make_event("e-1")])
+    (entry,) = events.read("one", 10, 10)
+    events.bury(entry, "because")
+    ((_, fields),) = log.xrange(keys.DEAD_LETTERS)
+    assert (fields[b"payload"], fields[b"reason"]) == (entry.payload, b"because")
+    assert (events.length(), events.dead_letters(), events.reclaim("one", 1, 0)) == (0, 1, [])
+
+
+def test_without_redis_nothing_is_accepted(settings: Settings, make_event: Any) -> None:
+    """A Redis that is away is an error of our own that a client may retry on."""
+    client = connect("redis://127.0.0.1:1/0", settings)
+    with pytest.raises(StreamUnavailableError):
+        EventStream(client, settings).accept([make_event("e-1")])
+    client.close()
