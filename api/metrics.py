@@ -28,16 +28,19 @@ metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="operations")])
 @scope("read")
 def read_metrics() -> Response:
     """Read the metrics of all processes, for Prometheus."""
-    with suppress(TransientError):
-        _look()
-    return Response(wired().metrics.exposition(), content_type=CONTENT_TYPE)
+    text = wired().metrics.exposition(_look())
+    return Response(text, content_type=CONTENT_TYPE)
 
 
-def _look() -> None:
-    """Set the gauges that say how things stand now; what does not answer keeps its value."""
+def _look() -> str | None:
+    """Set the gauges that say how things stand now; returns the version of the model in service.
+
+    What does not answer keeps its value: a scrape must not fail with what it watches.
+    """
     gauges, events = wired().metrics, services().events
-    gauges.log_entries.set(events.length())
-    gauges.dead_letters.set(events.dead_letters())
-    manifest, _ = services().serving.head()
-    if manifest is not None:
-        gauges.model_info.labels(manifest.model_version).set(1)
+    with suppress(TransientError):
+        gauges.log_entries.set(events.length())
+        gauges.dead_letters.set(events.dead_letters())
+        manifest, _ = services().serving.head()
+        return manifest.model_version if manifest else None
+    return None

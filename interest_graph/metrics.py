@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -44,15 +47,36 @@ class Metrics:
     dead_letters: Gauge
     stale_nodes: Gauge
     oldest_stale_node_seconds: Gauge
-    model_info: Gauge
 
-    def exposition(self) -> bytes:
-        """Prometheus' text format, over all processes when they share a directory."""
+    def exposition(self, model_version: str | None = None) -> bytes:
+        """Prometheus' text format, over all processes when they share a directory.
+
+        Args:
+            model_version: The model in service, for `interest_graph_model_info`. It is no
+                instrument: shared values would keep the model before it.
+        """
+        info = CollectorRegistry()
+        info.register(_ModelInfo(model_version))
         if self.directory is None:
-            return generate_latest(self.registry)
+            return generate_latest(self.registry) + generate_latest(info)
         collected = CollectorRegistry()
         MultiProcessCollector(collected, path=str(self.directory))  # type: ignore[no-untyped-call] # untyped in prometheus-client
-        return generate_latest(collected)
+        return generate_latest(collected) + generate_latest(info)
+
+
+class _ModelInfo(Collector):
+    """One series with the value 1: the model in service."""
+
+    def __init__(self, model_version: str | None) -> None:
+        self._model_version = model_version
+
+    def collect(self) -> Iterator[Metric]:
+        """The series, or none before the first model."""
+        name, text = f"{NAMESPACE}_model_info", "1 for the model in service."
+        family = GaugeMetricFamily(name, text, labels=["model_version"])
+        if self._model_version is not None:
+            family.add_metric([self._model_version], 1)
+        yield family
 
 
 class _Factory:
@@ -139,5 +163,4 @@ def build_metrics(directory: Path | None) -> Metrics:
         oldest_stale_node_seconds=make.gauge(
             "oldest_stale_node_seconds", "Age of the oldest mark.", "label"
         ),
-        model_info=make.gauge("model_info", "1 for the model in service.", "model_version"),
     )

@@ -50,3 +50,13 @@ def test_processes_are_summed(tmp_path: Path) -> None:
         text = run.stdout
     assert re.search(r'events_accepted_total\{event_type="view"\} 4.0', text)
     assert re.search(r"log_entries 3.0", text)
+
+
+def test_only_the_model_in_service_has_a_series() -> None:
+    """After a roll-out the model before has no series; before the first there is none."""
+    metrics = build_metrics(None)
+    assert "model_info{" not in metrics.exposition().decode()
+    metrics.exposition("v1")
+    text = metrics.exposition("v2").decode()
+    assert 'interest_graph_model_info{model_version="v2"} 1.0' in text
+    assert "v1" not in text
