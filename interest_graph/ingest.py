@@ -1,4 +1,4 @@
-"""Moves entries of the log into the graph, exactly once, in order, and acknowledges after commit."""
+"""Moves entries of the log into the graph, once and in order; acknowledges after the commit."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def ingest(
         ingested = graph.write(lambda tx: _write_batch(tx, entries, settings))
     except TransientError:
         raise
-    except Exception as error:  # whatever the batch holds, the loop must go on
+    except Exception as error:  # noqa: BLE001 whatever the batch holds, the loop must go on
         if len(entries) > 1:
             logger.warning("ingest_batch_split", entries=len(entries), error=type(error).__name__)
             return _one_by_one(entries, graph, stream, settings)
@@ -151,7 +151,7 @@ def _write_events(
 ) -> None:
     """Write the events that the graph does not hold, with stubs, revisions and popularity."""
     try:
-        events = {}
+        events: dict[str, Event] = {}
         for entry in entries:
             event = Event.from_json(entry.payload)
             if events.setdefault(event.event_id, event).body_hash != event.body_hash:
@@ -163,8 +163,11 @@ def _write_events(
     ingested.duplicates += len(entries) - len(fresh)
     if not fresh:
         return
-    users, items = _touched(fresh, settings)
-    _require_all(facts.touch_users(tx, users), len(users), "users")
+    users = _user_rows(fresh)
+    erased = facts.touch_users(tx, users)
+    _require_all(len(erased), len(users), "users")
+    fresh = [event for event in fresh if not erased[event.user_id]]
+    items = _item_rows(fresh, settings)
     _require_all(facts.touch_items(tx, items), len(items), "items")
     by_type: defaultdict[str, list[Event]] = defaultdict(list)
     for event in fresh:
@@ -195,22 +198,23 @@ def _fresh(
     return [event for event_id, event in events.items() if event_id not in held]
 
 
-def _touched(events: Sequence[Event], settings: Settings) -> tuple[list[Row], list[Row]]:
-    """Rows of users and items, each touched once a batch, in id order so that locks line up."""
+def _user_rows(events: Sequence[Event]) -> list[Row]:
+    """Rows of users, each touched once a batch, in id order so that locks line up."""
     users = Counter(event.user_id for event in events)
+    return [{"user_id": user_id, "events": count} for user_id, count in sorted(users.items())]
+
+
+def _item_rows(events: Sequence[Event], settings: Settings) -> list[Row]:
+    """Rows of items, likewise, with what the events add to their popularity."""
     items = Counter(event.item_id for event in events)
     popularity: defaultdict[str, float] = defaultdict(float)
     for event in events:
         scale = facts.popularity_scale(event.occurred_at_ms, settings.popularity_half_life_days)
         popularity[event.item_id] += settings.event_types[event.event_type].weight * scale
-    user_rows: list[Row] = [
-        {"user_id": user_id, "events": count} for user_id, count in sorted(users.items())
-    ]
-    item_rows: list[Row] = [
+    return [
         {"item_id": item_id, "events": count, "popularity": popularity[item_id]}
         for item_id, count in sorted(items.items())
     ]
-    return user_rows, item_rows
 
 
 def _require_all(wrote: int, given: int, what: str) -> None:

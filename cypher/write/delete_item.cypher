@@ -1,7 +1,9 @@
 // Purpose: take an item out of the catalogue; its events stay facts, it becomes a stub again.
 // Parameters: $item_id string, $revision integer
 // Columns: deleted
-MATCH (item:Item {item_id: $item_id})
+MERGE (item:Item {item_id: $item_id})
+ON CREATE SET item.facts_revision = 0, item.refreshed_revision = 0
+WITH item
 WHERE coalesce(item.catalog_revision, 0) < $revision
 OPTIONAL MATCH (item)-[described:IN_CATEGORY|MADE_BY|SIMILAR_TO|BELONGS_TO]->()
 DELETE described

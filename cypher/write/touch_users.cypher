@@ -1,6 +1,7 @@
-// Purpose: create users unknown so far as stubs and mark users stale by their new events.
+// Purpose: create users unknown so far as stubs and mark users stale by their new events; a user
+//   who was erased is not brought back.
 // Parameters: $users list of {user_id string, events integer}
-// Columns: touched
+// Columns: user_id, erased
 UNWIND $users AS row
 MERGE (user:User {user_id: row.user_id})
 ON CREATE SET
@@ -11,4 +12,6 @@ SET
   user.facts_revision = user.facts_revision + row.events,
   user.stale_since = coalesce(user.stale_since, datetime()),
   user.updated_at = datetime()
-RETURN count(user) AS touched
+WITH user, row.user_id AS user_id, EXISTS { (:ErasedUser {user_id: row.user_id}) } AS erased
+FOREACH (gone IN CASE WHEN erased THEN [user] ELSE [] END | DETACH DELETE gone)
+RETURN user_id, erased

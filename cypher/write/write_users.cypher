@@ -1,14 +1,25 @@
-// Purpose: write user documents unless a newer one is there: properties and declared categories.
+// Purpose: write user documents unless a newer one, or a newer tombstone, is there: properties and
+//   declared categories.
 // Parameters: $users list of {user_id string, revision integer, fields map, categories list of
 //   list of {category_id, name, path, parent_id}}
 // Columns: seen
 UNWIND $users AS row
 MERGE (user:User {user_id: row.user_id})
 ON CREATE SET user.facts_revision = 0, user.refreshed_revision = 0
-WITH user, row, coalesce(user.catalog_revision, 0) < row.revision AS newer
-CALL (user, row, newer) {
-  WITH user, row, newer
+WITH user, row
+OPTIONAL MATCH (tombstone:ErasedUser {user_id: row.user_id})
+WITH user, row, tombstone, coalesce(user.catalog_revision, 0) < row.revision
+  AND coalesce(tombstone.revision, 0) < row.revision AS newer
+CALL (user, tombstone, newer) {
+  WITH user, tombstone, newer
+  WHERE tombstone IS NOT NULL AND NOT newer
+  DETACH DELETE user
+}
+CALL (user, row, tombstone, newer) {
+  WITH user, row, tombstone, newer
   WHERE newer
+  DELETE tombstone
+  WITH user, row
   OPTIONAL MATCH (user)-[old:PREFERS]->()
   DELETE old
   WITH DISTINCT user, row
@@ -30,4 +41,4 @@ CALL (user, row, newer) {
     MERGE (leaf:Category {category_id: path[-1].category_id})
     MERGE (user)-[:PREFERS]->(leaf))
 }
-RETURN count(user) AS seen
+RETURN count(row) AS seen

@@ -42,9 +42,10 @@ def find_events(
     return {row["event_id"]: row["body_hash"] for row in rows}
 
 
-def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> int:
-    """Create stubs and mark users stale; returns how many it touched."""
-    return int(run(tx, "write/touch_users", users=list(users))[0]["touched"])
+def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> dict[str, bool]:
+    """Create stubs and mark users stale; returns for each it saw whether they were erased."""
+    rows = run(tx, "write/touch_users", users=list(users))
+    return {row["user_id"]: row["erased"] for row in rows}
 
 
 def touch_items(tx: neo4j.ManagedTransaction, items: Sequence[Row]) -> int:
@@ -93,7 +94,7 @@ def delete_item(tx: neo4j.ManagedTransaction, item_id: str, revision: int) -> in
 
 
 def delete_user(tx: neo4j.ManagedTransaction, user_id: str, revision: int) -> int:
-    """Erase a user; 0 when there is none, or a newer one."""
+    """Erase a user and leave a tombstone; 0 when a newer document is there."""
     return int(run(tx, "write/delete_user", user_id=user_id, revision=revision)[0]["deleted"])
 
 
