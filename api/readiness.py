@@ -49,8 +49,14 @@ def _model(services: Services) -> None:
     services.recommender.popular(1)
 
 
-def _graph(services: Services) -> None:
-    # Outside a managed transaction: a probe must not wait for the driver's retries.
+def require_graph(services: Services) -> None:
+    """See that Neo4j answers, without the retries of a managed transaction.
+
+    While a request waits for these, its process answers nobody else.
+
+    Raises:
+        GraphUnavailableError: It does not answer.
+    """
     services.graph.run_alone("read/check_connection")
 
 
@@ -58,5 +64,5 @@ CHECKS: Mapping[str, Callable[[Services], None]] = {
     "log": _log,
     "serving_state": _serving_state,
     "model": _model,
-    "graph": _graph,
+    "graph": require_graph,
 }

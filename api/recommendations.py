@@ -14,6 +14,7 @@ from .answer import answer
 from .documentation import raises
 from .parameters import Parameters, UserItemPath, UserPath
 from .problems import Code
+from .readiness import require_graph
 from .schemas.recommendation import ExplanationOut, InterestOut, InterestsOut, RecommendationsOut
 from .wiring import services, wired
 
@@ -96,6 +97,7 @@ def explain(path: UserItemPath, query: ExplanationQuery) -> Response:
 @raises(Code.GRAPH_UNAVAILABLE)
 def interests(path: UserPath) -> Response:
     """Read a user's learned interests in items and categories, by weight, from the graph."""
+    require_graph(services())
     rows = services().graph.read(lambda tx: fetch_user_interests(tx, path.user_id))
     found = [InterestOut.model_validate(row) for row in rows]
     return answer(InterestsOut(user_id=path.user_id, items=found))

@@ -1,7 +1,8 @@
-"""The API while Redis is away: degraded, not down."""
+"""The API while Redis or Neo4j is away: degraded, not down."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +47,11 @@ def port(paths: StackPaths) -> int:
 def client(port: int, tmp_path: Path) -> Iterator[FlaskClient]:
     url = f"redis://127.0.0.1:{port}/0"
     settings = Settings(
-        log_url=url, serving_url=url, models_dir=tmp_path / "models", redis_timeout_s=0.2
+        neo4j_uri=f"bolt://127.0.0.1:{free_port()}",
+        log_url=url,
+        serving_url=url,
+        models_dir=tmp_path / "models",
+        redis_timeout_s=0.2,
     )
     services = build_services(settings)
     ids = publish(settings.models_dir / VERSION)
@@ -57,6 +62,16 @@ def client(port: int, tmp_path: Path) -> Iterator[FlaskClient]:
     made.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
     yield made
     services.close()
+
+
+def test_neo4j_away_is_told_at_once(client: FlaskClient) -> None:
+    """Interests come from the graph: without it they are a quick 503, and the rest goes on."""
+    started = time.monotonic()
+    answer = client.get("/v1/users/u/interests")
+    assert (answer.status_code, answer.json["code"]) == (503, "graph_unavailable")
+    assert time.monotonic() - started < 3
+    assert client.post("/v1/events", json=EVENT).status_code == 202
+    assert client.get(LIST).json["degraded"] == []
 
 
 def test_redis_away_degrades_lists_and_refuses_events(
