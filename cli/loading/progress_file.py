@@ -50,6 +50,8 @@ class ProgressFile:
 
     def reject(self, rows: list[tuple[int, str]]) -> None:
         """Append rows that were not taken."""
+        if not rows:
+            return
         with self.rejected_path.open("a", encoding="utf-8") as file:
             for line, reason in rows:
                 file.write(json.dumps({"line": line, "reason": reason}) + "\n")

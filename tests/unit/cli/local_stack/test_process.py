@@ -1,0 +1,108 @@
+"""Processes that outlive the command that started them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.local_stack.paths import StackPaths
+from cli.local_stack.process import Program, is_running, last_lines, read_process, start, stop
+
+SLEEPS = "import time; print('sleeping', flush=True); time.sleep(60)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('sleeping', flush=True); time.sleep(60)"
+)
+FORKS = (
+    "import os, time; child = os.fork(); "
+    "print('child' if child == 0 else f'parent of {child}', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StackPaths:
+    """An empty stack."""
+    made = StackPaths(tmp_path / "stack")
+    made.make()
+    return made
+
+
+def _python(name: str, code: str) -> Program:
+    return Program(name, (sys.executable, "-c", code))
+
+
+def _wait_for(paths: StackPaths, name: str, text: str) -> str:
+    for _ in range(200):
+        if text in (output := last_lines(paths, name)):
+            return output
+        time.sleep(0.05)
+    pytest.fail(f"{name} never wrote {text!r}")
+
+
+def test_a_started_process_runs_until_it_is_stopped(paths: StackPaths) -> None:
+    """It is alive after the start, dead and forgotten after the stop, and was not killed."""
+    start(_python("sleeper", SLEEPS), paths)
+    _wait_for(paths, "sleeper", "sleeping")
+    assert is_running(paths, "sleeper")
+    assert stop(paths, ["sleeper"], grace_s=10) == []
+    assert not is_running(paths, "sleeper")
+    assert read_process(paths, "sleeper") is None
+
+
+def test_what_does_not_end_is_killed_and_named(paths: StackPaths) -> None:
+    """A process that ignores SIGTERM is gone after the grace, and the caller learns of it."""
+    start(_python("stubborn", STUBBORN), paths)
+    _wait_for(paths, "stubborn", "sleeping")
+    process = read_process(paths, "stubborn")
+    assert stop(paths, ["stubborn"], grace_s=0.2) == ["stubborn"]
+    assert process is not None
+    assert not process.alive
+
+
+def test_children_do_not_outlive_their_process(paths: StackPaths) -> None:
+    """Stopping ends everything in the process's session."""
+    start(_python("forks", FORKS), paths)
+    output = _wait_for(paths, "forks", "parent of")
+    child = int(output.split("parent of ")[1].split()[0])
+    stop(paths, ["forks"], grace_s=10)
+    for _ in range(100):
+        if not _exists(child):
+            break
+        time.sleep(0.05)
+    assert not _exists(child)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_process_that_died_is_known_to_be_dead(paths: StackPaths) -> None:
+    """Its file is still there, so that status can report it, but it is not alive."""
+    start(_python("short", "print('done')"), paths)
+    for _ in range(200):
+        if not is_running(paths, "short"):
+            break
+        time.sleep(0.05)
+    assert not is_running(paths, "short")
+    assert read_process(paths, "short") is not None
+
+
+def test_a_damaged_file_is_no_process(paths: StackPaths) -> None:
+    """A file that cannot be read counts as nothing, instead of failing every command."""
+    (paths.run / "broken.json").write_text("{", encoding="utf-8")
+    assert read_process(paths, "broken") is None
+
+
+def test_environment_and_output_reach_the_process(paths: StackPaths) -> None:
+    """A program sees its variables, and its output lands in its log."""
+    code = "import os; print(os.environ['COLOUR'])"
+    start(Program("prints", (sys.executable, "-c", code), {"COLOUR": "green"}), paths)
+    assert "green" in _wait_for(paths, "prints", "green")
+    stop(paths, ["prints"], grace_s=5)
