@@ -43,7 +43,9 @@ class Written:
 class Sink(Protocol[Parsed]):
     """Takes rows of one kind."""
 
-    fields: Collection[str]
+    @property
+    def fields(self) -> Collection[str]:
+        """The fields that a row of this kind may have."""
 
     def parse(self, body: dict[str, Any]) -> Parsed:
         """Validate one row.
