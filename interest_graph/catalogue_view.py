@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InvalidInputError, Fault
+from .errors import Fault, InvalidInputError
 from .field_types import category_id
 from .item import category_levels
 from .redis_client import item_hash
@@ -43,8 +43,10 @@ class CatalogueView:
         for item_id, document in changes.items():
             if document is None:
                 self.documents.pop(item_id, None)
-            else:
-                self.documents[item_id] = document
+                continue
+            self.documents[item_id] = document
+            for level in _levels(document):
+                self._names.setdefault(str(level["category_id"]), str(level["path"]))
         self.revision = revision
 
     def align(self, matrix: ItemMatrix, changed: Sequence[str] = ()) -> None:
@@ -110,10 +112,10 @@ class CatalogueView:
         """Path of a category as text."""
         return self._names.get(identifier, identifier)
 
-    def categories_of(self, item_id: str) -> list[str]:
-        """Ids of the categories an item is directly in."""
-        paths = self.documents.get(item_id, {}).get("categories") or []
-        return [category_id(path) for path in paths]
+    def likes(self, declared: Sequence[str], item_id: str) -> bool:
+        """Whether an item is in one of the declared categories or below it."""
+        levels = _levels(self.documents.get(item_id, {}))
+        return any(level["category_id"] in declared for level in levels)
 
     def _resize(self, count: int) -> None:
         """Grow the arrays; new rows are stubs."""
@@ -141,11 +143,13 @@ class CatalogueView:
             return
         self._from[row] = _seconds(document.get("available_from"), -np.inf)
         self._until[row] = _seconds(document.get("available_until"), np.inf)
-        for path in document.get("categories") or []:
-            for level in category_levels(path):
-                identifier = str(level["category_id"])
-                self._names.setdefault(identifier, str(level["path"]))
-                self._members.setdefault(identifier, set()).add(row)
+        for level in _levels(document):
+            self._members.setdefault(str(level["category_id"]), set()).add(row)
+
+
+def _levels(document: Mapping[str, Any]) -> list[dict[str, str | None]]:
+    """Every category a document is in, from the top of each path."""
+    return [level for path in document.get("categories") or [] for level in category_levels(path)]
 
 
 def _seconds(time: str | None, otherwise: float) -> float:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .published_model import PublishedModel
     from .recommend import Recommender
-    from .serving_state import ServingState
+    from .serving_state import RequestState, ServingState
 
 TOO_SMALL = 0.0
 
@@ -98,17 +98,19 @@ class Explainer:
             if recommendation_id is None:
                 history: Sequence[HistoryEvent] = state.history
                 declared, revision = declared_categories(state.document), state.history_revision
+                liked = self._recommender.view.likes(declared, item_id)
                 as_of, model = int(self._recommender.clock()) // 60 * 60, current
             else:
-                record = self._record(user_id, item_id, recommendation_id)
+                record = self._record(user_id, item_id, recommendation_id, state)
                 history = [HistoryEvent(*event) for event in record["events"]]
                 declared, revision = record["declared"], record["history_revision"]
+                liked = item_id in record["liked"]
                 as_of, model = record["as_of"], self._model(record)
             if item_id not in model.matrix.row_of:
                 msg = f"there is no item {item_id}, or its embedding is not computed yet"
                 raise NotFoundError(msg)
             felt = interest(model.encoder, model.matrix, history, as_of)
-            terms = self._terms(user_id, item_id, model, felt, declared)
+            terms = self._terms(user_id, item_id, model, felt, declared if liked else ())
         return Explanation(
             user_id=user_id,
             item_id=item_id,
@@ -120,10 +122,13 @@ class Explainer:
             sentence=_sentence(terms, self._recommender.view.title(item_id) or item_id),
         )
 
-    def _record(self, user_id: str, item_id: str, recommendation_id: str) -> dict[str, Any]:
-        """What an answer was computed from."""
+    def _record(
+        self, user_id: str, item_id: str, recommendation_id: str, state: RequestState
+    ) -> dict[str, Any]:
+        """What an answer was computed from; nothing of a user who was deleted since."""
         record = self._serving.recall(recommendation_id)
-        if record is None or record["user_id"] != user_id:
+        deleted = record and record["history_revision"] and not state.history_revision
+        if record is None or record["user_id"] != user_id or deleted:
             msg = f"there is no answer {recommendation_id} for this user, or it has expired"
             raise NotFoundError(msg)
         if item_id not in record["items"]:
@@ -145,23 +150,19 @@ class Explainer:
         item_id: str,
         model: PublishedModel,
         felt: Interest,
-        declared: Sequence[str],
+        liked: Sequence[str],
     ) -> list[Contribution]:
-        """Every term of the score."""
+        """Every term of the score; `liked` are the declared categories if the item is in one."""
         row = model.matrix.row_of[item_id]
         amounts = contributions(model.matrix, model.encoder, felt, row)
         user = Node("User", user_id)
         item = Node("Item", item_id, self._recommender.view.title(item_id))
         terms = [Contribution("popularity", 1.0, amounts.bias, (item,), ())]
-        view = self._recommender.view
-        if declared and view.in_categories(declared)[min(row, len(view.eligible(0.0)) - 1)]:
-            liked = tuple(Node("Category", c, view.category_name(c)) for c in declared)
-            edge = Edge("PREFERS")
-            terms.append(
-                Contribution(
-                    "declared_category", 1.0, declared_amount(felt), (user, *liked, item), (edge,)
-                )
-            )
+        if liked:
+            name = self._recommender.view.category_name
+            categories = tuple(Node("Category", c, name(c)) for c in liked)
+            amount, path = declared_amount(felt), (user, *categories, item)
+            terms.append(Contribution("declared_category", 1.0, amount, path, (Edge("PREFERS"),)))
         for position, event in enumerate(felt.events):
             terms += self._event_terms(user, item, event, position, felt, amounts)
         return terms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,18 +138,20 @@ class Recommender:
         """
         try:
             state = self._serving.read(user_id, with_seen=query.exclude_seen)
+            with self.lock:
+                model = self.synchronise(state.manifest, state.catalog_revision)
+                answer, record = self._answer(user_id, query, state, model)
         except TransientError:
             return self._degraded(query)
-        with self.lock:
-            model = self.synchronise(state.manifest, state.catalog_revision)
-            answer, record = self._answer(user_id, query, state, model)
-        self._serving.remember(answer.recommendation_id, record)
+        try:
+            self._serving.remember(answer.recommendation_id, record)
+        except TransientError:  # the list stands, it only cannot be explained later
+            return replace(answer, degraded=("serving_state",))
         return answer
 
     def synchronise(self, manifest: Manifest | None, catalog_revision: int) -> PublishedModel:
         """Bring model and catalogue in memory to what Redis says; the caller holds the lock."""
         model = self.shelf.current(manifest)
-        self._last = manifest
         if catalog_revision < self.view.revision:
             self.view = CatalogueView()  # the serving state was rebuilt
         changed: list[str] = []
@@ -158,6 +160,7 @@ class Recommender:
             self.view.update(reached, changes)
             changed = list(changes)
         self.view.align(model.matrix, changed)
+        self._last = manifest
         return model
 
     def popular(self, k: int, category: str | None = None) -> list[RecommendedItem]:
@@ -209,11 +212,11 @@ class Recommender:
         declared = declared_categories(state.document)
         values = scores(model.matrix, felt)
         bonus = declared_amount(felt)
-        if declared:
-            values[self.view.in_categories(declared)] += bonus
+        liked = self.view.in_categories(declared)
+        values[liked] += bonus
         allowed, why = self._allowed(model, query, state)
         rows = top_k(values, allowed, query.k)
-        items = [self._scored(model, felt, row, declared) for row in rows]
+        items = [self._scored(model, felt, row, bonus if liked[row] else 0.0) for row in rows]
         items.sort(key=lambda item: (-item.score, item.item_id))
         answer = Recommendations(
             recommendation_id=uuid.uuid4().hex,
@@ -232,6 +235,7 @@ class Recommender:
                 (e.occurred_at_ms, e.event_id, e.item_id, e.event_type) for e in felt.events
             ],
             "items": [item.item_id for item in items],
+            "liked": [model.matrix.item_ids[row] for row in rows if liked[row]],
             "history_revision": state.history_revision,
         }
         return answer, record
@@ -259,14 +263,13 @@ class Recommender:
         return candidates & eligible & ~seen & ~excluded, why
 
     def _scored(
-        self, model: PublishedModel, felt: Interest, row: int, declared: Sequence[str]
+        self, model: PublishedModel, felt: Interest, row: int, bonus: float
     ) -> RecommendedItem:
         """An item with its exact score: the sum of its contributions."""
         terms = contributions(model.matrix, model.encoder, felt, row)
-        likes = bool(declared) and bool(self.view.in_categories(declared)[row])
-        score = terms.score + (declared_amount(felt) if likes else 0.0)
+        score = terms.score + bonus
         if not felt.events:
-            return self._item(model, row, score, "cold_start" if likes else "popular")
+            return self._item(model, row, score, "cold_start" if bonus else "popular")
         best = int(np.argmax(terms.interest + terms.item_graph))
         event = felt.events[best]
         because = Because(
@@ -297,6 +300,7 @@ class Recommender:
                 msg = "the serving state does not answer, and nothing was loaded before"
                 raise ModelNotReadyError(msg)
             model = self.shelf.current(self._last)
+            self.view.align(model.matrix)
             allowed = self.view.eligible(self.clock())
             if query.category:
                 allowed &= self.view.in_category(query.category)

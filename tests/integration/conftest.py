@@ -15,6 +15,7 @@ from interest_graph.graph.store import GraphStore
 from interest_graph.redis_client import connect
 from interest_graph.serving_state import ServingState
 from interest_graph.settings import Settings
+from tests.integration.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,6 +93,15 @@ def users(log: redis.Redis, settings: Settings) -> Documents:
 def serving(log: redis.Redis, settings: Settings) -> ServingState:
     """The empty serving state."""
     return ServingState(log, settings)
+
+
+@pytest.fixture
+def shop(settings: Settings, log: redis.Redis) -> Shop:
+    """A shop with a published model and every item described."""
+    shop = Shop(settings, log)
+    shop.publish()
+    shop.stock()
+    return shop
 
 
 @pytest.fixture
