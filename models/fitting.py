@@ -50,6 +50,7 @@ class FitConfig:
         weight_decay: Of all but tables and scales.
         refinement_decay: Of the refinement of each edge.
         same_moment: Share of windows in which events of the same moment see each other.
+        look_ahead: Share of targets drawn from all that follows instead of being the next event.
         text_batch: Texts of a step that gradients reach, when the text encoder is tuned.
         text_rate: Learning rate of the text encoder.
         seed: Of everything random.
@@ -66,6 +67,7 @@ class FitConfig:
     weight_decay: float = 1e-4
     refinement_decay: float = 1e-2
     same_moment: float = 0.5
+    look_ahead: float = 0.5
     text_batch: int = 64
     text_rate: float = 2e-5
     seed: int = 0
@@ -104,7 +106,8 @@ class Fitted:
         edge_weights: (E,) weights of the item graph.
         epochs: Epochs of the best weights.
         losses: Mean loss of each epoch.
-        validation: Validation metric of each epoch.
+        validation: Validation metric before the first epoch, where the evidence speaks alone, and
+            after each.
     """
 
     model: Recommender
@@ -156,16 +159,16 @@ class Fit:
 
     def run(self) -> Fitted:
         """Train, and return the best epoch's model."""
-        best, best_epoch, best_value = copy.deepcopy(self.model.state_dict()), 0, -np.inf
+        best, best_epoch, best_value = self.model.state_dict(), 0, -np.inf
         losses: list[float] = []
         validation: list[float] = []
-        for epoch in range(1, self._config.epochs + 1):
-            self._settle()
-            losses.append(self._epoch(epoch))
+        for epoch in range(self._config.epochs + 1):
+            if epoch:
+                losses.append(self._epoch(epoch))
+            embeddings, weights = self._settle()
             if self._validate is None:
                 best, best_epoch = self.model.state_dict(), epoch
                 continue
-            embeddings, weights = self._settle()
             validation.append(self._validate(self._ranker(embeddings, weights)))
             if validation[-1] > best_value:
                 best, best_epoch = copy.deepcopy(self.model.state_dict()), epoch
@@ -203,7 +206,8 @@ class Fit:
         batches = windows.batches(config.batch_windows, self._data.fold_of_user)
         device = self._data.table.text.device
         for number, members in enumerate(batches):
-            batch = windows.read(members, config.same_moment).to(device)
+            batch = windows.read(members, config.same_moment, config.look_ahead)
+            batch = batch.to(device)
             fold = int(self._data.fold_of_user[windows.users[members[0]]])
             losses.append(self._step(batch, self._folds[fold]))
             done = (epoch - 1) * len(batches) + number + 1
@@ -214,7 +218,7 @@ class Fit:
     def _step(self, batch: WindowBatch, edges: EdgeTensors) -> float:
         """One step of the optimiser; its loss."""
         data = self._data
-        targets = batch.items[batch.weight > 0].cpu().numpy()
+        targets = batch.targets[batch.weight > 0].cpu().numpy()
         if not len(targets):
             return 0.0
         candidates = self._sampler.draw(targets).to(self._state.device)
@@ -259,6 +263,7 @@ def _optimizer(
         if name == "edge_net.refinement":
             continue
         table = parameter.dim() <= 1 and "norm" not in name and "bias" not in name
+        table = table or name.startswith("edge_net")
         (tables if table else networks).append(parameter)
     rate = config.learning_rate
     groups: list[dict[str, Sequence[nn.Parameter] | float]] = [

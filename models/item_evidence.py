@@ -36,41 +36,84 @@ class EvidenceConfig:
     smoothing: float = 5.0
 
 
-def evidence(
-    graph: InteractionGraph, config: EvidenceConfig, users: npt.NDArray[np.bool_] | None = None
-) -> sparse.csr_array:
+def evidence(graph: InteractionGraph, config: EvidenceConfig) -> sparse.csr_array:
     """Normalised evidence of every pair (source row, target row), an (n, n) sparse matrix.
 
         e_ji = Σ decay^(distance - 1) · 2^(-age / half-life) / (n_j + s)^a (n_i + s)^b
 
     over the pairs of events of one user in which j comes before i; events at the same moment count
     in both directions. The diagonal says how often an item is wanted again.
+    """
+    return evidence_by_fold(graph, config, np.zeros(len(graph.user_ids), np.int64))[0]
+
+
+def evidence_by_fold(
+    graph: InteractionGraph, config: EvidenceConfig, fold_of_user: Ints
+) -> list[sparse.csr_array]:
+    """The evidence of all events, and then for each fold that of the users outside it.
 
     Args:
         graph: The events.
         config: Windows, decays and norms.
-        users: Marks the users whose events count; all when left out.
+        fold_of_user: (users,) int64.
     """
-    keep = np.ones(graph.num_events, bool) if users is None else users[graph.event_user]
-    user, item = graph.event_user[keep], graph.event_item[keep]
-    time = graph.event_time[keep]
-    weight = np.asarray(graph.event_weights)[graph.event_type[keep]]
-    now = float(graph.event_time.max()) if graph.num_events else 0.0
+    user, item, time = graph.event_user, graph.event_item, graph.event_time
+    weight = np.asarray(graph.event_weights)[graph.event_type]
+    now = float(time.max()) if len(time) else 0.0
     weight = np.sqrt(weight) * np.exp2(-(now - time) / DAY_S / config.half_life_days / 2)
-    size = (graph.num_items, graph.num_items)
-    total = sparse.coo_array(size, dtype=np.float32).tocsr()
-    for distance in range(1, min(config.window, len(user) - 1) + 1):
-        first, second = slice(None, -distance), slice(distance, None)
-        same = user[first] == user[second]
-        source, target = item[first][same], item[second][same]
-        amount = (weight[first] * weight[second])[same] * config.distance_decay ** (distance - 1)
-        tied = (time[first] == time[second])[same] & (source != target)
-        rows = np.concatenate([source, target[tied]])
-        columns = np.concatenate([target, source[tied]])
-        amounts = np.concatenate([amount, amount[tied]]).astype(np.float32)
-        total = (total + sparse.coo_array((amounts, (rows, columns)), shape=size)).tocsr()
-    events = np.bincount(item, weights=weight, minlength=size[0]).astype(np.float64)
-    return _normalised(total, events, config)
+    parts = [_pairs(user, item, time, weight, distance) for distance in _distances(user, config)]
+    if not parts:
+        parts = [(np.zeros((3, 0), np.int64), np.zeros(0), 1)]
+    owner, source, target = np.concatenate([part[0] for part in parts], 1)
+    amount = np.concatenate(
+        [amounts * config.distance_decay ** (distance - 1) for _, amounts, distance in parts]
+    )
+    folds = int(fold_of_user.max(initial=0)) + 1
+    shape = (graph.num_items, graph.num_items)
+    pairs, events = [], []
+    for fold in range(folds):
+        inside = fold_of_user[owner] == fold
+        values = amount[inside].astype(np.float32)
+        pairs.append(sparse.coo_array((values, (source[inside], target[inside])), shape=shape))
+        inside = fold_of_user[user] == fold
+        events.append(np.bincount(item[inside], weights=weight[inside], minlength=shape[0]))
+    counted = [part.tocsr() for part in pairs]
+    whole, count = sum(counted[1:], start=counted[0]), np.sum(events, axis=0)
+    normalised = [_normalised(whole, count, config)]
+    if folds > 1:
+        normalised += [
+            _normalised(whole - part, count - some, config)
+            for part, some in zip(counted, events, strict=True)
+        ]
+    return normalised
+
+
+def _distances(user: Ints, config: EvidenceConfig) -> range:
+    """The distances that pairs may have."""
+    return range(1, min(config.window, len(user) - 1) + 1)
+
+
+def _pairs(
+    user: Ints,
+    item: Ints,
+    time: npt.NDArray[np.float64],
+    weight: npt.NDArray[np.float64],
+    distance: int,
+) -> tuple[Ints, npt.NDArray[np.float64], int]:
+    """Pairs of one user's events that far apart: (user, source, target), amounts, distance."""
+    first, second = slice(None, -distance), slice(distance, None)
+    same = user[first] == user[second]
+    source, target, owner = item[first][same], item[second][same], user[first][same]
+    amount = (weight[first] * weight[second])[same]
+    tied = (time[first] == time[second])[same] & (source != target)
+    pairs = np.concatenate(
+        [
+            np.stack([owner, source, target]),
+            np.stack([owner[tied], target[tied], source[tied]]),
+        ],
+        1,
+    )
+    return pairs, np.concatenate([amount, amount[tied]]), distance
 
 
 def _normalised(

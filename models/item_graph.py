@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from .item_evidence import EvidenceConfig, at, evidence, strongest
+from .item_evidence import EvidenceConfig, at, evidence_by_fold, strongest
 
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
@@ -62,7 +62,7 @@ class EdgeNet(nn.Module):
 
     def __init__(self, edges: int, hidden: int = 16) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(3.0))
+        self.log_scale = nn.Parameter(torch.tensor(1.0))
         self.log_floor = nn.Parameter(torch.tensor(-3.0))
         self.refinement = nn.Parameter(torch.zeros(edges))
         self.inner = nn.Linear(len(FEATURES), hidden)
@@ -84,6 +84,7 @@ class EdgeNet(nn.Module):
 def build_edges(
     graph: InteractionGraph,
     texts: Floats,
+    similar: tuple[Ints, Ints],
     config: EvidenceConfig,
     *,
     edges_per_item: int,
@@ -98,17 +99,15 @@ def build_edges(
     Args:
         graph: The events that count.
         texts: (items, d) float32 text vectors in which alikeness is measured; zeros for none.
+        similar: Sources and targets of pairs that read alike, nearest first, as of `alike`.
         config: How events become evidence.
         edges_per_item: Most edges that leave an item.
         text_edges: Of these, how many at least are kept for alike texts.
         fold_of_user: (users,) int64, the fold of each user.
     """
-    total = evidence(graph, config)
+    total, *others = evidence_by_fold(graph, config, fold_of_user)
     source, target, _ = strongest(total, edges_per_item - text_edges)
-    alike_source, alike_target = alike(texts, edges_per_item)
-    pairs = np.stack(
-        [np.concatenate([source, alike_source]), np.concatenate([target, alike_target])]
-    )
+    pairs = np.stack([np.concatenate([source, similar[0]]), np.concatenate([target, similar[1]])])
     pairs = _first_of_each(pairs, graph.num_items, edges_per_item)
     features = np.column_stack(
         [
@@ -121,32 +120,46 @@ def build_edges(
             pairs[0] == pairs[1],
         ]
     ).astype(np.float32)
-    folds = []
-    for fold in range(int(fold_of_user.max()) + 1 if len(fold_of_user) else 0):
-        others = evidence(graph, config, fold_of_user != fold)
-        folds.append(np.column_stack([at(others, *pairs), at(others, pairs[1], pairs[0])]))
+    folds = [np.column_stack([at(one, *pairs), at(one, pairs[1], pairs[0])]) for one in others]
     stacked = np.stack(folds) if folds else np.zeros((0, pairs.shape[1], 2), np.float32)
     by_id = np.argsort(np.argsort(np.asarray(graph.item_ids)))
     return ItemEdges(pairs[0], pairs[1], by_id[pairs[1]], features, stacked)
 
 
 def alike(texts: Floats, count: int) -> tuple[Ints, Ints]:
-    """For each item with a text the `count` others that read most alike: sources, targets."""
+    """For each item with a text up to `count` others that read alike: sources, targets.
+
+    The nearest distinct texts by cosine, one item of each; an item's own text stands first, with
+    the next item that bears it. Which item of a text is taken goes round, so that edges spread.
+    """
     said = np.flatnonzero(np.abs(texts).sum(1) > 0)
-    count = min(count, len(said) - 1)
-    if count < 1:
+    if len(said) <= 1 or count < 1:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    unit = texts[said] / np.linalg.norm(texts[said], axis=1, keepdims=True)
-    sources, targets = [], []
-    for start in range(0, len(said), CHUNK_ROWS):
-        block = unit[start : start + CHUNK_ROWS] @ unit.T
-        rows = np.arange(len(block))
-        block[rows, start + rows] = -np.inf
+    keys = np.ascontiguousarray(texts[said]).view(np.dtype((np.void, texts[0].nbytes))).ravel()
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    unit = texts[said[first]] / np.linalg.norm(texts[said[first]], axis=1, keepdims=True)
+    order = np.argsort(group, kind="stable")
+    start = np.searchsorted(group[order], np.arange(len(first)))
+    size = np.diff(np.append(start, len(order)))
+    turn = np.empty(len(said), dtype=np.int64)
+    turn[order] = np.arange(len(order)) - start[group[order]]
+    near = _nearest(unit, min(count, len(first)))[group]  # (items, count) groups
+    member = (turn[:, None] + 1) % size[near]
+    targets = said[order[start[near] + member]]
+    sources = np.broadcast_to(said[:, None], targets.shape)
+    other = targets != sources
+    return sources[other], targets[other]
+
+
+def _nearest(unit: Floats, count: int) -> Ints:
+    """For each row of unit vectors the `count` nearest rows, itself included, nearest first."""
+    found = []
+    for begin in range(0, len(unit), CHUNK_ROWS):
+        block = unit[begin : begin + CHUNK_ROWS] @ unit.T
         best = np.argpartition(-block, count - 1, axis=1)[:, :count]
         order = np.argsort(-np.take_along_axis(block, best, 1), axis=1, kind="stable")
-        targets.append(said[np.take_along_axis(best, order, 1)].ravel())
-        sources.append(np.repeat(said[start + rows], count))
-    return np.concatenate(sources), np.concatenate(targets)
+        found.append(np.take_along_axis(best, order, 1))
+    return np.concatenate(found)
 
 
 def cosine(left: Floats, right: Floats) -> Floats:

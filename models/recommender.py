@@ -155,7 +155,7 @@ class Recommender(nn.Module):
             edges,
         )
         logits = logits + self.bias(table.popularity[candidates.rows])
-        target = torch.searchsorted(candidates.rows, batch.items)
+        target = torch.searchsorted(candidates.rows, batch.targets)
         target = target.clamp(max=len(candidates.rows) - 1).unsqueeze(-1)  # padding weighs nothing
         correction = candidates.log_inclusion
         own = torch.where(batch.weight > 0, correction[target.squeeze(-1)], 0.0)

@@ -24,16 +24,18 @@ class WindowBatch:
 
     Args:
         items: (B, T) int64 item rows; 0 in the padding.
+        targets: (B, T) int64 item rows to predict at the moment of each event: its own item, or
+            that of a later one.
         event_types: (B, T) int64 codes.
         times: (B, T) float64 seconds.
-        last: (B, T) int64, for each event the newest one that may be seen when it is predicted;
-            -1 when none.
+        last: (B, T) int64, the newest event that may be seen when predicting; -1 when none.
         as_of: (B, T) float64, the minute of each event.
-        weight: (B, T) float32, weight of predicting each event; 0 for padding and for events with
-            nothing before them.
+        weight: (B, T) float32, weight of each prediction; 0 for padding and where nothing may be
+            seen.
     """
 
     items: Tensor
+    targets: Tensor
     event_types: Tensor
     times: Tensor
     last: Tensor
@@ -84,13 +86,15 @@ class Windows:
             batches += [part for part in np.array_split(members, count) if len(part)]
         return [batches[place] for place in self._rng.permutation(len(batches))]
 
-    def read(self, windows: Ints, same_moment: float) -> WindowBatch:
+    def read(self, windows: Ints, same_moment: float, look_ahead: float) -> WindowBatch:
         """Gather windows.
 
         Args:
             windows: Which.
             same_moment: Share of windows in which an event may see those before it that happened at
                 the same moment; in the others only what happened earlier.
+            look_ahead: Share of targets that are drawn from all that follows in the window instead
+                of being the next event (Pancha et al. 2022, arXiv:2205.04507).
         """
         graph = self._graph
         starts, lengths = self._starts[windows], self._lengths[windows]
@@ -104,9 +108,13 @@ class Windows:
         moment = np.maximum.accumulate(np.where(changed, place, 0), axis=1)
         sees_moment = self._rng.random(len(windows)) < same_moment
         last = np.where(sees_moment[:, None], place - 1, moment - 1)
-        weights = np.asarray(graph.event_weights, dtype=np.float32)[graph.event_type[index]]
+        reach = np.where(self._rng.random(index.shape) < look_ahead, lengths[:, None] - place, 1)
+        ahead = (self._rng.random(index.shape) * np.maximum(reach, 1)).astype(np.int64)
+        target = np.where(real, index + ahead, starts[:, None])
+        weights = np.asarray(graph.event_weights, dtype=np.float32)[graph.event_type[target]]
         return WindowBatch(
             torch.from_numpy(np.where(real, graph.event_item[index], 0)),
+            torch.from_numpy(graph.event_item[target]),
             torch.from_numpy(np.where(real, graph.event_type[index], 0)),
             torch.from_numpy(times),
             torch.from_numpy(np.where(real, last, -1)),

@@ -17,7 +17,7 @@ from .checkpoint import publish
 from .evaluation import Cases, Evaluation, Ranker, evaluate, make_cases
 from .fitting import Fit, FitData, Fitted, fold_users
 from .item_evidence import EvidenceConfig
-from .item_graph import ItemEdges, build_edges
+from .item_graph import ItemEdges, alike, build_edges
 from .item_table import build_table, learn_identities
 from .published_ranker import PublishedRanker
 from .recommender import RecommenderConfig
@@ -130,6 +130,7 @@ class _Training:
             self._texts.append(cached_embeddings(encoder, texts, self._cache))
         self._progress(Progress("texts", len(groups), len(groups)))
         self._directions = text_directions(self._texts[0], config.dim)
+        self._similar = alike(self._directions, config.similar_items)
 
     def _baselines(
         self, past: InteractionGraph, check: Cases, test: Cases, now: float
@@ -168,6 +169,7 @@ class _Training:
         edges = build_edges(
             graph,
             self._directions,
+            self._similar,
             evidence,
             edges_per_item=config.similar_items,
             text_edges=config.text_edges,
