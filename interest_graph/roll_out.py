@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,7 +94,8 @@ def _write_items(  # noqa: PLR0913 one batch and where it goes
     revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, ids))
     found = graph.read(lambda tx: reads.fetch_item_subgraph(tx, ids, 0))
     texts = text_embeddings(found, encoder)
-    encoding = encoder.encode_items(item_subgraph(found, texts, encoder, settings, 0.0))
+    subgraph = item_subgraph(found, texts, encoder, settings, time.time())
+    encoding = encoder.encode_items(subgraph)
     items: list[Row] = []
     similar: list[Row] = []
     for position, one in enumerate(found):
