@@ -7,6 +7,7 @@ then whether values live in memory or in the shared directory. The API reads the
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -111,7 +112,9 @@ def _share(directory: Path) -> None:
     """Make the client library keep its values in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call] # untyped in prometheus-client
+    # Containers that share the directory have equal pids: the host's name tells them apart.
+    host = socket.gethostname().replace("_", "-")
+    values.ValueClass = values.MultiProcessValue(lambda: f"{host}-{os.getpid()}")  # type: ignore[no-untyped-call] # untyped in prometheus-client
 
 
 def build_metrics(directory: Path | None) -> Metrics:

@@ -88,7 +88,7 @@ def train_model(
     )
     better, reason = _better(result.metrics, result.baselines)
     if better or force:
-        encoder = ItemEncoder(result.directory, settings.device)
+        encoder = ItemEncoder.load(result.directory, settings.device, settings.torch_threads)
         roll_out(
             result.directory,
             {name: value for name, value in result.metrics.items() if "_at_" in name},

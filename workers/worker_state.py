@@ -39,13 +39,12 @@ class WorkerState:
 
     def encoder(self, model_version: str) -> ItemEncoder:
         """The item encoder of a published model, loaded once."""
-        import torch  # noqa: PLC0415 torch loads after the fork
-
-        from models.item_encoder import ItemEncoder  # noqa: PLC0415 as above
+        from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads after the fork
 
         if self._encoder is None or self._encoder.model_version != model_version:
-            torch.set_num_threads(self._settings.torch_threads)
-            self._encoder = ItemEncoder(
-                self._settings.models_dir / model_version, self._settings.device
+            self._encoder = ItemEncoder.load(
+                self._settings.models_dir / model_version,
+                device=self._settings.device,
+                threads=self._settings.torch_threads,
             )
         return self._encoder

@@ -50,7 +50,7 @@ def test_contributions_name_edges_that_the_graph_holds(running_service: RunningS
     why = running_service.get(f"/v1/users/{user}/recommendations/{item}/explanation")
     similar = [term for term in why["contributions"] if term["kind"] == "item_graph"]
     for term in [*similar[:5], *why["contributions"][:5]]:
-        for edge in term["edges"]:
+        for edge in term["path"]["edges"]:
             if edge.get("event_id"):
                 found = running_service.graph(
                     "MATCH (u:User {user_id: $user})-[e {event_id: $event}]->() RETURN type(e) AS t",
@@ -62,7 +62,7 @@ def test_contributions_name_edges_that_the_graph_holds(running_service: RunningS
                 found = running_service.graph(
                     """MATCH (:Item {item_id: $from})-[s:SIMILAR_TO]->(:Item {item_id: $to})
                     RETURN s.weight AS weight""",
-                    **{"from": term["nodes"][1]["id"], "to": item},
+                    **{"from": term["path"]["nodes"][1]["id"], "to": item},
                 )
                 assert found[0]["weight"] == pytest.approx(edge["weight"], rel=1e-5)
 

@@ -1,0 +1,150 @@
+"""Ingest: events accepted a second, and events in Neo4j a second, next to a bare batched MERGE.
+
+Usage: python -m benchmarks.ingest [--events 20000] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from cli.local_stack.paths import StackPaths
+from cli.local_stack.process import start, stop
+from cli.local_stack.programs import INGEST, REFRESH, programs
+from cli.local_stack.stack import bring_down, bring_up
+
+from .report import Report
+from .target import Target, target
+
+CLIENTS = 8
+BATCH = 100
+BARE_BATCH = 1000
+BARE_MERGE = """
+UNWIND $rows AS row
+MERGE (user:BareUser {user_id: row.user_id})
+MERGE (item:BareItem {item_id: row.item_id})
+MERGE (user)-[event:BARE {event_id: row.event_id}]->(item)
+ON CREATE SET event.occurred_at = datetime()
+"""
+
+
+def made_events(count: int, prefix: str) -> list[dict[str, Any]]:
+    """Seeded events of 2,000 users with 5,000 items of skewed popularity."""
+    chance = random.Random(11)
+    return [
+        {
+            "event_id": f"{prefix}-{number}",
+            "user_id": f"user-{chance.randrange(2000)}",
+            "item_id": f"item-{int(chance.paretovariate(0.9)) % 5000}",
+            "event_type": chance.choice(["view", "click", "purchase"]),
+        }
+        for number in range(count)
+    ]
+
+
+def send(stack: Target, batches: list[list[dict[str, Any]]]) -> None:
+    """One client's batches, one after the other."""
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {stack.token}"
+        for batch in batches:
+            session.post(f"{stack.url}/v1/events", json=batch, timeout=60).raise_for_status()
+
+
+def accepted_per_s(stack: Target, events: list[dict[str, Any]]) -> float:
+    """Events accepted a second by eight clients with batches of 100."""
+    batches = [events[i : i + BATCH] for i in range(0, len(events), BATCH)]
+    threads = [
+        threading.Thread(target=send, args=(stack, batches[client::CLIENTS]))
+        for client in range(CLIENTS)
+    ]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(events) / (time.perf_counter() - began)
+
+
+def into_graph_per_s(stack: Target, paths: StackPaths, events: int) -> float:
+    """Events a second that the ingest worker moves into Neo4j, once it runs."""
+    from redis import Redis  # noqa: PLC0415 only here
+
+    redis = Redis.from_url(stack.settings.log_url)
+    start(next(p for p in programs(paths, stack.settings) if p.name == INGEST), paths)
+    while redis.xlen("ig:log") == events:
+        time.sleep(0.01)
+    began = time.perf_counter()
+    while redis.xlen("ig:log"):
+        time.sleep(0.01)
+    return events / (time.perf_counter() - began)
+
+
+def bare_merge_per_s(stack: Target, events: list[dict[str, Any]]) -> float:
+    """The baseline: the same rows by a plain batched MERGE with the same constraints."""
+    for label, key in (("BareUser", "user_id"), ("BareItem", "item_id")):
+        stack.driver.execute_query(
+            f"CREATE CONSTRAINT IF NOT EXISTS FOR (n:{label}) REQUIRE n.{key} IS UNIQUE"
+        )
+    stack.driver.execute_query(
+        "CREATE CONSTRAINT IF NOT EXISTS FOR ()-[e:BARE]-() REQUIRE e.event_id IS UNIQUE"
+    )
+    began = time.perf_counter()
+    for first in range(0, len(events), BARE_BATCH):
+        stack.driver.execute_query(BARE_MERGE, rows=events[first : first + BARE_BATCH])
+    return len(events) / (time.perf_counter() - began)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = StackPaths(Path(folder))
+        try:
+            bring_up(paths)
+            with target(paths.data_dir) as stack:
+                setup = {"events": options.events, "clients": CLIENTS, "batch": BATCH}
+                report = Report("Ingest", {**stack.described, **setup})
+                measure(stack, paths, options.events, report)
+        finally:
+            bring_down(paths)
+    report.show(options.json)
+
+
+def measure(stack: Target, paths: StackPaths, count: int, report: Report) -> None:
+    """Warm up, then accept without the ingest worker, then let it work, then the baseline."""
+    warm, events = made_events(count // 4, "warm"), made_events(count, "event")
+    accepted_per_s(stack, warm)
+    bare_merge_per_s(stack, made_events(count // 4, "bare-warm"))
+    stop(paths, [REFRESH], grace_s=20)  # what it does afterwards is not ingest
+    stop(paths, [INGEST], grace_s=20)
+    into_graph_per_s(stack, paths, _length(stack)) if _length(stack) else None
+    stop(paths, [INGEST], grace_s=20)
+    accepted = accepted_per_s(stack, events)
+    graph = into_graph_per_s(stack, paths, len(events))
+    bare = bare_merge_per_s(stack, events)
+    report.add(what="accepted by REST, fsynced", events_per_s=round(accepted))
+    report.add(
+        what="into Neo4j, exactly once", events_per_s=round(graph), of_bare=round(graph / bare, 2)
+    )
+    report.add(what="bare batched MERGE", events_per_s=round(bare))
+
+
+def _length(stack: Target) -> int:
+    """Entries in the log."""
+    from redis import Redis  # noqa: PLC0415 only here
+
+    return int(Redis.from_url(stack.settings.log_url).xlen("ig:log"))
+
+
+if __name__ == "__main__":
+    main()
