@@ -1,6 +1,7 @@
 """`demo`: everything from nothing, on real purchases."""
 
 import os
+import signal
 import time
 from typing import Annotated
 
@@ -31,6 +32,8 @@ def demo(
     from .local_stack.paths import stack_paths
 
     paths = stack_paths(data_dir)
+    # A script that ends the demo gets the same orderly stop as a person at the keyboard.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
         with ProgressBars() as report:

@@ -30,8 +30,12 @@ def up(
     from .local_stack.status import read_status
 
     paths = stack_paths(data_dir)
-    with ProgressBars(quiet=json) as report:
-        settings = bring_up(paths, report)
+    try:
+        with ProgressBars(quiet=json) as report:
+            settings = bring_up(paths, report)
+    except KeyboardInterrupt:
+        stop_stack(paths)
+        raise
     status = read_status(paths, settings)
     if json:
         as_json(asdict(status))

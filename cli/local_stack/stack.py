@@ -119,6 +119,8 @@ def bring_down(paths: StackPaths, report: Report = silent) -> list[str]:
         The names of processes that did not end by themselves and were killed.
     """
     killed: list[str] = []
+    if not paths.run.exists():
+        return killed
     with _one_at_a_time(paths):
         for done, (names, grace_s) in enumerate(STOP_ORDER):
             report(STOPPING, done, len(STOP_ORDER))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from interest_graph.errors import InterestGraphError
 
 from .endpoints import read_endpoints
+from .neo4j_jars import neo4j_version
 from .neo4j_server import NEO4J
 from .process import read_process
 from .programs import API, REFRESH, TRAINING, WORKERS
@@ -60,6 +61,8 @@ def read_status(paths: StackPaths, settings: Settings) -> Status:
         data_dir=str(paths.data_dir),
     )
     status.versions = {"interest_graph": _own_version(), "python": sys.version.split()[0]}
+    if not own_neo4j():
+        status.versions["neo4j"] = neo4j_version()
     _read_processes(status, paths)
     for name, read in (
         ("redis", _read_redis),
