@@ -144,7 +144,8 @@ class EventStream:
     def ensure_group(self) -> None:
         """Create the consumer group unless it is there."""
         try:
-            self._client.xgroup_create(keys.LOG, keys.GROUP, id="0", mkstream=True)
+            with translated(StreamUnavailableError, "the event log"):
+                self._client.xgroup_create(keys.LOG, keys.GROUP, id="0", mkstream=True)
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise

@@ -112,6 +112,11 @@ def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
     except redis.OutOfMemoryError as error:
         msg = f"{what} is out of memory"
         raise error_class(msg) from error
+    except redis.ResponseError as error:
+        if not str(error).startswith("NOGROUP"):
+            raise
+        msg = f"{what} has lost its consumer group"
+        raise error_class(msg) from error
 
 
 def check_durability(client: redis.Redis, settings: Settings) -> None:

@@ -58,11 +58,15 @@ class IngestWorker:
 
     def run(self) -> None:
         """Work until told to stop; what is away is waited for."""
-        self._services.events.ensure_group()
+        ready = False
         while not self._stopping.is_set():
             try:
+                if not ready:  # at the start, and after a Redis that came back without the group
+                    self._services.events.ensure_group()
+                    ready = True
                 self._step()
             except TransientError as error:
+                ready = False
                 logger.warning("ingest_waits", error=str(error))
                 self._stopping.wait(PAUSE_S)
         logger.info("ingest_stopped")

@@ -133,6 +133,6 @@ def _better(metrics: dict[str, float], baselines: dict[str, dict[str, float]]) -
 def register_training(app: Celery, settings: Settings) -> None:
     """Add the training task to the application."""
 
-    @app.task(name=TRAIN, queue=TRAINING_QUEUE, acks_late=False)
+    @app.task(name=TRAIN, queue=TRAINING_QUEUE, acks_late=False, shared=False)
     def train_task() -> None:
         train_model(settings)

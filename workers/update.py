@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 
-def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> None:
-    """Add the refresh tasks to the application."""
+def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> WorkerState:
+    """Add the refresh tasks to the application; returns what they hold."""
     state = WorkerState(settings)
 
-    @app.task(name=REFRESH_USERS)
+    @app.task(name=REFRESH_USERS, shared=False)
     def refresh_users_task(user_ids: list[str]) -> None:
         try:
             done = refresh_users(user_ids, state.graph, state.serving, state.shelf, settings)
@@ -38,7 +38,7 @@ def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> None:
         for stale_since in done.stale_since:
             metrics.event_to_refresh_seconds.observe(max(0.0, time.time() - stale_since))
 
-    @app.task(name=REFRESH_ITEMS)
+    @app.task(name=REFRESH_ITEMS, shared=False)
     def refresh_items_task(item_ids: list[str]) -> None:
         try:
             manifest, _ = state.serving.head()
@@ -51,3 +51,5 @@ def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> None:
             logger.warning("refresh_items_waits", error=str(error))
             return
         metrics.nodes_refreshed.labels("Item").inc(len(written))
+
+    return state

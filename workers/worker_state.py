@@ -37,6 +37,11 @@ class WorkerState:
         """The published model."""
         return ModelShelf(self._settings.models_dir, self.serving)
 
+    def close(self) -> None:
+        """Close the connections that were made."""
+        if "graph" in self.__dict__:
+            self.graph.close()
+
     def encoder(self, model_version: str) -> ItemEncoder:
         """The item encoder of a published model, loaded once."""
         from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads after the fork

@@ -1,0 +1,207 @@
+"""The ingest loop, the sweeper and the refresh tasks on real servers, in this process."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from interest_graph import redis_client as keys
+from interest_graph.errors import StreamUnavailableError
+from interest_graph.graph import learned
+from interest_graph.metrics import build_metrics
+from interest_graph.services import build_services
+from tests.integration.published_directory import FIRST
+from tests.integration.shop import ITEMS, Shop
+from workers import ingest as ingest_worker
+from workers.celery_factory import create_celery
+from workers.ingest import IngestWorker
+from workers.update import register_updates
+from workers.wake_up import REFRESH_ITEMS, REFRESH_QUEUE, REFRESH_USERS, WakeUps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from celery import Celery
+
+    from interest_graph.graph.store import GraphStore
+    from interest_graph.services import Services
+    from interest_graph.settings import Settings
+
+
+@pytest.fixture
+def services(migrated: None, settings: Settings) -> Iterator[Services]:
+    built = build_services(settings)
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Celery]:
+    celery = create_celery(settings)
+    yield celery
+    celery.close()
+
+
+@pytest.fixture
+def wake_ups(app: Celery, settings: Settings) -> Iterator[WakeUps]:
+    sender = WakeUps(app, settings)
+    sender._broker.flushdb()
+    yield sender
+    sender._broker.close()
+
+
+@pytest.fixture
+def worker(services: Services, wake_ups: WakeUps) -> IngestWorker:
+    return IngestWorker(services, wake_ups, build_metrics(None))
+
+
+def messages(wake_ups: WakeUps) -> list[tuple[str, list[str]]]:
+    """Task and ids of the messages that wait, oldest first."""
+    found = []
+    for raw in wake_ups._broker.lrange(REFRESH_QUEUE, 0, -1)[::-1]:
+        message = orjson.loads(raw)
+        ((ids,), _, _) = orjson.loads(base64.b64decode(message["body"]))
+        found.append((message["headers"]["task"], ids))
+    return found
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def run(worker: IngestWorker) -> threading.Thread:
+    """The worker's loop in a thread of its own."""
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    return thread
+
+
+def test_the_loop_empties_the_log_and_wakes_the_workers(
+    worker: IngestWorker, services: Services, wake_ups: WakeUps, shop: Shop, query: Any
+) -> None:
+    """Events become facts, the nodes they touched are woken, and a stop ends after the batch."""
+    shop.send("u-1", ("view", ITEMS[0]), ("view", ITEMS[1]))
+    thread = run(worker)
+    until(lambda: services.events.length() == 0)
+    until(lambda: len(messages(wake_ups)) >= 2)
+    shop.send("u-2", ("view", ITEMS[0]))
+    until(lambda: (REFRESH_USERS, ["u-2"]) in messages(wake_ups))
+    worker.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert query("MATCH (:User)-[e:VIEWED]->(:Item) RETURN count(e) AS n") == [{"n": 3}]
+    woken = messages(wake_ups)
+    assert {name for name, _ in woken} == {REFRESH_ITEMS, REFRESH_USERS}
+    assert {i for name, ids in woken if name == REFRESH_ITEMS for i in ids} == set(ITEMS)
+
+
+def test_what_a_dead_worker_left_is_taken_over(
+    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries handed to a worker that never acknowledged them are moved by the next."""
+    monkeypatch.setattr(ingest_worker, "IDLE_MS", 0)
+    services.events.ensure_group()
+    shop.send("u-1", ("view", ITEMS[0]))
+    assert services.events.read("dead", 1000, 10)
+    thread = run(worker)
+    until(lambda: services.events.length() == 0)
+    worker.stop()
+    thread.join(10)
+    assert services.events.dead_letters() == 0
+
+
+def test_the_loop_waits_for_what_is_away(
+    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the log does not answer for a while the loop goes on by itself."""
+    monkeypatch.setattr(ingest_worker, "PAUSE_S", 0.01)
+    read, failed = services.events.read, []
+
+    def away_at_first(*given: Any) -> Any:
+        if len(failed) < 3:
+            failed.append(given)
+            message = "the event log does not answer"
+            raise StreamUnavailableError(message)
+        return read(*given)
+
+    monkeypatch.setattr(type(services.events), "read", lambda _, *given: away_at_first(*given))
+    shop.send("u-1", ("view", ITEMS[0]))
+    thread = run(worker)
+    until(lambda: services.events.length() == 0)
+    worker.stop()
+    thread.join(10)
+    assert len(failed) == 3
+
+
+def test_the_loop_survives_the_loss_of_its_group(
+    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When Redis lost the consumer group, the loop makes it anew and goes on."""
+    monkeypatch.setattr(ingest_worker, "PAUSE_S", 0.01)
+    thread = run(worker)
+    until(lambda: services.events.length() == 0)
+    services.log.delete(keys.LOG)
+    shop.send("u-1", ("view", ITEMS[0]))
+    until(lambda: services.events.length() == 0)
+    assert thread.is_alive()
+    worker.stop()
+    thread.join(10)
+
+
+def test_the_sweeper_finds_what_stayed_stale(
+    worker: IngestWorker, services: Services, wake_ups: WakeUps, shop: Shop
+) -> None:
+    """Wake-ups that were lost are sent again for every node that is still stale."""
+    shop.send("u-1", ("view", ITEMS[0]))
+    shop.send("u-2", ("view", "stub"))
+    services.events.ensure_group()
+    worker._step()
+    wake_ups._broker.delete(REFRESH_QUEUE)
+    wake_ups.sweep(services.graph)
+    woken = messages(wake_ups)
+    assert {i for name, ids in woken if name == REFRESH_USERS for i in ids} == {"u-1", "u-2"}
+    assert {i for name, ids in woken if name == REFRESH_ITEMS for i in ids} == {*ITEMS, "stub"}
+    wake_ups.sweep(services.graph)
+    assert messages(wake_ups) == woken
+
+
+def test_a_refresh_task_makes_users_fresh_and_counts_them(
+    worker: IngestWorker, services: Services, app: Celery, shop: Shop, query: Any
+) -> None:
+    """The task that a wake-up names refreshes its users; a second message changes nothing."""
+    shop.send("u-1", ("view", ITEMS[0]))
+    services.events.ensure_group()
+    worker._step()
+    graph = services.graph
+    graph.write(lambda tx: learned.register_model(tx, FIRST, {}))
+    graph.write(lambda tx: learned.put_model_in_service(tx, FIRST))
+    metrics = build_metrics(None)
+    state = register_updates(app, shop.settings, metrics)
+    for _ in range(2):
+        app.tasks[REFRESH_USERS].run(["u-1", "unknown"])
+    state.close()
+    refreshed = metrics.registry.get_sample_value(
+        "interest_graph_nodes_refreshed_total", {"label": "User"}
+    )
+    assert refreshed == 1
+    assert query("MATCH (u:User) WHERE u.stale_since IS NULL RETURN count(u) AS n") == [{"n": 1}]
+
+
+@pytest.mark.parametrize("task", [REFRESH_USERS, REFRESH_ITEMS])
+def test_a_task_leaves_what_is_away_to_the_sweeper(
+    app: Celery, settings: Settings, task: str, graph: GraphStore
+) -> None:
+    """With Redis or Neo4j away a task ends without an error, so nothing is redelivered for ever."""
+    away = settings.model_copy(update={"serving_url": "redis://127.0.0.1:1/0"})
+    state = register_updates(app, away, build_metrics(None))
+    app.tasks[task].run(["x-1"])
+    state.close()

@@ -1,0 +1,126 @@
+"""Wake-ups: bounded, in batches, and never worth an error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import redis
+from kombu.exceptions import OperationalError
+
+from interest_graph.errors import GraphUnavailableError
+from interest_graph.settings import Settings
+from workers.wake_up import MAX_QUEUED, REFRESH_ITEMS, REFRESH_USERS, WakeUps
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from interest_graph.graph.store import GraphStore
+
+
+class Outbox:
+    """Stands for the Celery application: keeps what is sent, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.sent: list[tuple[str, list[str]]] = []
+
+    def send_task(self, name: str, args: list[list[str]], queue: str) -> None:
+        """Keep a message."""
+        assert queue == "refresh"
+        if self.error:
+            raise self.error
+        self.sent.append((name, args[0]))
+
+
+class StaleGraph:
+    """Stands for the graph: every read finds the same ids stale."""
+
+    def __init__(self, *stale: str) -> None:
+        self.stale = list(stale)
+
+    def read(self, _work: object) -> list[str]:
+        """What is stale."""
+        return self.stale
+
+
+def wake_ups(outbox: Outbox, queued: int | None = 0, **fields: Any) -> WakeUps:
+    """Wake-ups on a broker with that many messages; None: the broker is away."""
+    found = WakeUps(cast("Celery", outbox), Settings(broker_url="redis://127.0.0.1:1/0", **fields))
+
+    class Broker:
+        def llen(self, _: str) -> int:
+            if queued is None:
+                message = "away"
+                raise redis.ConnectionError(message)
+            return queued
+
+    found._broker = cast("redis.Redis", Broker())
+    return found
+
+
+def graph_of(*stale: str) -> GraphStore:
+    """A graph where these are stale."""
+    return cast("GraphStore", StaleGraph(*stale))
+
+
+def test_ids_are_sent_in_batches() -> None:
+    """Items go first, each message holds a batch of sorted ids, and none is left out."""
+    outbox = Outbox()
+    wake_ups(outbox, refresh_batch=2).send({"u-3", "u-1", "u-2"}, {"i-1"})
+    assert outbox.sent == [
+        (REFRESH_ITEMS, ["i-1"]),
+        (REFRESH_USERS, ["u-1", "u-2"]),
+        (REFRESH_USERS, ["u-3"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [redis.ConnectionError("away"), redis.TimeoutError("slow"), OperationalError(), OSError()],
+)
+def test_a_broker_that_is_away_is_no_error(error: Exception) -> None:
+    """What cannot be sent is left to the sweeper, whatever the client raises."""
+    wake_ups(Outbox(error)).send(["u-1"], [])
+    wake_ups(Outbox(error)).sweep(graph_of("n-1"))
+    wake_ups(Outbox(), queued=None).send(["u-1"], [])
+    wake_ups(Outbox(), queued=None).sweep(graph_of("n-1"))
+
+
+def test_a_real_client_without_a_broker_is_no_error() -> None:
+    """Nothing answers at the broker's address, and ingest goes on."""
+    settings = Settings(broker_url="redis://127.0.0.1:1/0")
+    found = WakeUps(cast("Celery", Outbox()), settings)
+    found.send(["u-1"], ["i-1"])
+    found.sweep(graph_of("n-1"))
+    found._broker.close()
+
+
+def test_a_long_queue_is_not_made_longer() -> None:
+    """When enough wake-ups wait, no more are sent: what is stale stands in the graph."""
+    outbox = Outbox()
+    wake_ups(outbox, queued=MAX_QUEUED).send(["u-1"], ["i-1"])
+    assert outbox.sent == []
+    wake_ups(outbox, queued=MAX_QUEUED - 1).send(["u-1"], [])
+    assert outbox.sent == [(REFRESH_USERS, ["u-1"])]
+
+
+def test_the_sweeper_waits_for_an_empty_queue() -> None:
+    """What stays stale is sent again once nothing waits any more, and not before."""
+    outbox = Outbox()
+    wake_ups(outbox, queued=1).sweep(graph_of("n-1"))
+    assert outbox.sent == []
+    wake_ups(outbox).sweep(graph_of("n-1"))
+    assert outbox.sent == [(REFRESH_ITEMS, ["n-1"]), (REFRESH_USERS, ["n-1"])]
+
+
+def test_a_graph_that_is_away_is_told_to_the_loop() -> None:
+    """The sweeper leaves it to the ingest loop to wait for Neo4j."""
+
+    class Away:
+        def read(self, _work: object) -> list[str]:
+            message = "Neo4j does not answer"
+            raise GraphUnavailableError(message)
+
+    with pytest.raises(GraphUnavailableError):
+        wake_ups(Outbox()).sweep(cast("GraphStore", Away()))
