@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PROPERTIES = "properties"
 STRUCTURED = ("categories", PROPERTIES)
 TIMES = ("occurred_at", "available_from", "available_until")
+NUMBERS = ("price", "value")
+FLAGS = ("hidden",)
+TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class FieldMapping:
             return _time(value, assume_utc=self.assume_utc)
         if name.endswith("_id") and isinstance(value, int):
             return str(value)
+        if isinstance(value, str):
+            return _from_text(name, value)
         return _plain(value)
 
 
@@ -124,6 +129,20 @@ def _structured(name: str, text: str) -> Any:
     if name == PROPERTIES:
         return text
     return [[level.strip() for level in path.split(">")] for path in text.split("|")]
+
+
+def _from_text(name: str, text: str) -> Any:
+    """A number or a flag from a file that has only text; what is neither stays as it is.
+
+    >>> _from_text("price", "1.50"), _from_text("hidden", "yes"), _from_text("price", "dear")
+    (1.5, True, 'dear')
+    """
+    if name in NUMBERS:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return TRUTH.get(text.strip().lower(), text) if name in FLAGS else text
 
 
 def _time(value: Any, *, assume_utc: bool) -> Any:

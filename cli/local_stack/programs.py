@@ -38,6 +38,7 @@ def api_command(settings: Settings) -> tuple[str, ...]:
         *("granian", "--interface", "wsgi", "--factory", "api.app:create_app"),
         *("--host", settings.api_host, "--port", str(settings.api_port)),
         *("--workers", str(settings.api_workers), "--blocking-threads", "1", "--no-ws"),
+        *("--respawn-failed-workers", "--workers-kill-timeout", "10"),
     )
 
 

@@ -218,7 +218,7 @@ def test_columns_are_mapped_and_constants_set() -> None:
     assert mapping.apply(row, FIELDS) == {
         "item_id": "a",
         "properties": {"colour": "red"},
-        "hidden": "true",
+        "hidden": True,
         "available_from": "2026-01-01T08:00:00+00:00",
     }
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import stat
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.local_stack import neo4j_jars, redis_server
-from cli.local_stack.endpoints import choose_endpoints, read_endpoints, settle_endpoints
+from cli.local_stack.endpoints import Endpoints, choose_endpoints, read_endpoints, settle_endpoints
 from cli.local_stack.errors import LocalStackError
 from cli.local_stack.java import find_java, find_maven, major_version
 from cli.local_stack.neo4j_configuration import Neo4jMemory, configuration
@@ -22,6 +24,7 @@ from cli.local_stack.stack import own_neo4j, own_redis
 from interest_graph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -31,6 +34,24 @@ def paths(tmp_path: Path) -> StackPaths:
     made = StackPaths(tmp_path / "stack")
     made.make()
     return made
+
+
+@pytest.fixture
+def chosen(paths: StackPaths) -> Endpoints:
+    """The stack was started before, on ports that nobody else prefers."""
+    endpoints = choose_endpoints(preferred=False)
+    write_private(paths.endpoints_file, json.dumps(asdict(endpoints)))
+    return endpoints
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[None]:
+    """Somebody listens on a port."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        yield
 
 
 @pytest.mark.parametrize(
@@ -67,37 +88,28 @@ def test_ports_and_password_are_chosen_once(paths: StackPaths) -> None:
     assert len(first.neo4j_password) >= 32
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced(paths: StackPaths) -> None:
+def test_a_port_that_was_taken_meanwhile_is_replaced(paths: StackPaths, chosen: Endpoints) -> None:
     """The other ports and the password stay."""
-    first = settle_endpoints(paths, in_use=())
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", first.api_port))
-        taken.listen()
-        second = settle_endpoints(paths, in_use=())
-    assert second.api_port != first.api_port
-    assert second.bolt_port == first.bolt_port
-    assert second.neo4j_password == first.neo4j_password
+    with _listening(chosen.api_port):
+        settled = settle_endpoints(paths, in_use=())
+    assert settled.api_port != chosen.api_port
+    assert settled.bolt_port == chosen.bolt_port
+    assert settled.neo4j_password == chosen.neo4j_password
 
 
-def test_a_port_of_a_running_server_is_kept(paths: StackPaths) -> None:
+def test_a_port_of_a_running_server_is_kept(paths: StackPaths, chosen: Endpoints) -> None:
     """A server of this stack occupies its own port; that is no reason to move."""
-    first = settle_endpoints(paths, in_use=())
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", first.redis_port))
-        taken.listen()
-        assert settle_endpoints(paths, in_use=("redis_port",)) == first
+    with _listening(chosen.redis_port):
+        assert settle_endpoints(paths, in_use=("redis_port",)) == chosen
 
 
-def test_two_stacks_share_no_port(tmp_path: Path) -> None:
+def test_two_stacks_share_no_port() -> None:
     """Ports that somebody listens on are never chosen, preferred or not."""
     port = free_port()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+    with _listening(port):
         assert not is_free(port)
         assert answers(port)
         assert free_port(preferred=port) != port
-    del tmp_path
 
 
 def test_settings_lead_every_process_to_the_stack(
