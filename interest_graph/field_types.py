@@ -155,9 +155,7 @@ Number = Annotated[
     Field(ge=-(2.0**63), le=2.0**63, allow_inf_nan=False),
     BeforeValidator(_no_bool),
 ]
-Price = Annotated[
-    float, Field(ge=0, le=1e12, allow_inf_nan=False), BeforeValidator(_no_bool)
-]
+Price = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False), BeforeValidator(_no_bool)]
 Time = Annotated[datetime, BeforeValidator(_not_numeric), AfterValidator(_time)]
 PastTime = Annotated[
     datetime, BeforeValidator(_not_numeric), AfterValidator(_time), AfterValidator(_past)

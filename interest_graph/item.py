@@ -90,9 +90,15 @@ def item_text(title: str | None, description: str | None) -> str:
     return ". ".join(part.strip() for part in parts if part.strip())
 
 
-def content_hash(text: str) -> str:
-    """The key under which a text's embedding is kept: a text is encoded once."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def content_hash(text: str, text_version: str = "") -> str:
+    """The key under which a text's embedding is kept: a text encoder reads a text once.
+
+    Args:
+        text: The text.
+        text_version: Names the text encoder, so that another one's embedding is never taken.
+    """
+    content = f"{text_version}\x1f{text}".encode()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def category_levels(path: list[str]) -> Iterator[dict[str, str | None]]:

@@ -27,6 +27,7 @@ class ItemEncoder(Protocol):
     model_version: str
     dim: int
     text_dim: int
+    text_version: str
     num_neighbors: int
 
     def encode_texts(self, texts: Sequence[str]) -> Floats:
@@ -55,7 +56,7 @@ def text_embeddings(rows: Sequence[Row], encoder: ItemEncoder) -> Floats:
         if not text:
             continue
         stored = row["text_embedding"]
-        if stored is not None and row["content_hash"] == content_hash(text):
+        if stored is not None and row["content_hash"] == content_hash(text, encoder.text_version):
             result[position] = np.frombuffer(stored, dtype="<f4")
         else:
             missing.setdefault(text, []).append(position)

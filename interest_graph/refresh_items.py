@@ -112,7 +112,9 @@ def _write(  # noqa: PLR0913 one transaction writes everything a refresh compute
                     "read_revision": stale[row["item_id"]],
                     "embedding": encoding.embeddings[position].astype(np.float64).tolist(),
                     "text_embedding": subgraph.text_embeddings[position].astype("<f4").tobytes(),
-                    "content_hash": content_hash(item_text(row["title"], row["description"])),
+                    "content_hash": content_hash(
+                        item_text(row["title"], row["description"]), encoder.text_version
+                    ),
                     "categories": [
                         {"category_id": c, "weight": weight}
                         for c, weight in encoding.category_weights[position]

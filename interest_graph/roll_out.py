@@ -106,7 +106,9 @@ def _write_items(  # noqa: PLR0913 one batch and where it goes
                 "read_revision": revisions[one["item_id"]][0],
                 "embedding": matrix.embeddings[row].astype(np.float64).tolist(),
                 "text_embedding": texts[position].astype("<f4").tobytes(),
-                "content_hash": content_hash(item_text(one["title"], one["description"])),
+                "content_hash": content_hash(
+                    item_text(one["title"], one["description"]), encoder.text_version
+                ),
                 "categories": [
                     {"category_id": c, "weight": w} for c, w in encoding.category_weights[position]
                 ],

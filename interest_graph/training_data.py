@@ -86,14 +86,15 @@ def read_training_data(
         event_types=settings.event_type_names,
         event_weights=tuple(declared.weight for declared in settings.event_types.values()),
     )
-    return TrainingData(interactions, text_cache(items))
+    return TrainingData(interactions, text_cache(items, settings.text_model))
 
 
-def text_cache(items: list[Row]) -> dict[str, npt.NDArray[np.float32]]:
-    """Text embeddings the graph holds, by the content hash of their text."""
+def text_cache(items: list[Row], text_version: str) -> dict[str, npt.NDArray[np.float32]]:
+    """Text embeddings of one text encoder that the graph holds, by content hash."""
     return {
         row["content_hash"]: np.frombuffer(row["text_embedding"], dtype="<f4").astype(np.float32)
         for row in items
         if row["text_embedding"] is not None
-        and row["content_hash"] == content_hash(item_text(row["title"], row["description"]))
+        and row["content_hash"]
+        == content_hash(item_text(row["title"], row["description"]), text_version)
     }

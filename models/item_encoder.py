@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from interest_graph.item import content_hash
 from interest_graph.subgraph import EdgeFeatures, ItemEncoding, ItemSubgraph
 
 from .checkpoint import PublishedModel, load_published
@@ -18,7 +19,7 @@ from .graph_encoder import SOURCES, GraphEncoding
 from .text_encoder import TextEncoder, choose_device
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 Floats = npt.NDArray[np.float32]
@@ -32,14 +33,25 @@ class ItemEncoder:
         published: What a published directory holds.
         directory: That directory.
         device: Where the weights are.
+        known_texts: Embeddings by content hash that this model's text encoder made before.
     """
 
-    def __init__(self, published: PublishedModel, directory: Path, device: torch.device) -> None:
+    def __init__(
+        self,
+        published: PublishedModel,
+        directory: Path,
+        device: torch.device,
+        known_texts: Mapping[str, Floats] | None = None,
+    ) -> None:
+        self._known_texts = known_texts or {}
         self._device = device
         self._model, self._identities = published.model, published.identities
         self._refinements = published.refinements
         self._directory = directory
         self._text_model = str(published.config["text_model"])
+        # A tuned text encoder is the model's own.
+        tuned = (directory / "text_encoder").is_dir()
+        self.text_version = directory.name if tuned else self._text_model
         self._text_encoder: TextEncoder | None = None
         self._texts: OrderedDict[str, Floats] = OrderedDict()
         self.model_version = str(published.config["model_version"])
@@ -48,13 +60,20 @@ class ItemEncoder:
         self.num_neighbors = int(published.config["num_neighbors"])
 
     @classmethod
-    def load(cls, directory: Path, device: str = "cpu", threads: int | None = None) -> Self:
+    def load(
+        cls,
+        directory: Path,
+        device: str = "cpu",
+        threads: int | None = None,
+        known_texts: Mapping[str, Floats] | None = None,
+    ) -> Self:
         """Read a published directory.
 
         Args:
             directory: The directory.
             device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
             threads: Threads that torch uses in this process; None leaves them as they are.
+            known_texts: Embeddings by content hash that this model's text encoder made before.
 
         Raises:
             CheckpointError: The directory cannot be read.
@@ -62,10 +81,13 @@ class ItemEncoder:
         if threads is not None:
             torch.set_num_threads(threads)
         where = choose_device(device)
-        return cls(load_published(directory, str(where)), directory, where)
+        return cls(load_published(directory, str(where)), directory, where, known_texts)
 
     def encode_texts(self, texts: Sequence[str]) -> Floats:
         """Text embeddings, (n, text_dim) float32; "" has zeros. Loads the encoder on first use."""
+        known = [self._known_texts.get(content_hash(text, self.text_version)) for text in texts]
+        if texts and all(embedding is not None for embedding in known):
+            return np.stack([embedding for embedding in known if embedding is not None])
         if self._text_encoder is None:
             tuned = self._directory / "text_encoder"
             source = str(tuned) if tuned.is_dir() else self._text_model

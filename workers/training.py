@@ -88,7 +88,12 @@ def train_model(
     )
     better, reason = _better(result.metrics, result.baselines)
     if better or force:
-        encoder = ItemEncoder.load(result.directory, settings.device, settings.torch_threads)
+        encoder = ItemEncoder.load(
+            result.directory,
+            settings.device,
+            settings.torch_threads,
+            data.text_cache,
+        )
         roll_out(
             result.directory,
             {name: value for name, value in result.metrics.items() if "_at_" in name},

@@ -27,6 +27,7 @@ class FakeEncoder:
 
     dim = DIM
     text_dim = 4
+    text_version = "fake"
     num_neighbors = 3
 
     def __init__(self, model_version: str = FIRST) -> None:

@@ -65,7 +65,7 @@ def test_only_texts_that_are_current_are_cached(
     desk = Desk(shop, graph)
     desk.drain()
     vector = np.arange(4, dtype="<f4")
-    current = content_hash(f"Title of {ITEMS[0]}")
+    current = content_hash(f"Title of {ITEMS[0]}", shop.settings.text_model)
     for item_id, stored in ((ITEMS[0], current), (ITEMS[1], "of an older text")):
         neo4j_driver.execute_query(
             "MATCH (i:Item {item_id: $id}) SET i.text_embedding = $vector, i.content_hash = $hash",
