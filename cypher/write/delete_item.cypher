@@ -3,6 +3,9 @@
 // Columns: deleted
 MERGE (item:Item {item_id: $item_id})
 ON CREATE SET item.facts_revision = 0, item.refreshed_revision = 0
+// Locks the node, so that the next lines see what whoever wrote it has committed.
+SET item.locked = true
+REMOVE item.locked
 WITH item
 WHERE coalesce(item.catalog_revision, 0) < $revision
 OPTIONAL MATCH (item)-[described:IN_CATEGORY|MADE_BY|SIMILAR_TO|BELONGS_TO]->()

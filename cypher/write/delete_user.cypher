@@ -3,6 +3,9 @@
 // Parameters: $user_id string, $revision integer
 // Columns: deleted
 MERGE (user:User {user_id: $user_id})
+// Locks the node, so that the next lines see what whoever wrote it has committed.
+SET user.locked = true
+REMOVE user.locked
 WITH user
 WHERE coalesce(user.catalog_revision, 0) < $revision
 MERGE (tombstone:ErasedUser {user_id: $user_id})

@@ -6,6 +6,10 @@
 MATCH (:Model {model_version: $model_version, in_service: true})
 UNWIND $items AS row
 MATCH (item:Item {item_id: row.item_id})
+// Locks the node, so that the next lines see what whoever wrote it has committed.
+SET item.locked = true
+REMOVE item.locked
+WITH item, row
 WHERE item.refreshed_revision < row.read_revision
 SET
   item.embedding = row.embedding,

@@ -5,6 +5,9 @@
 UNWIND $items AS row
 MERGE (item:Item {item_id: row.item_id})
 ON CREATE SET item.facts_revision = 0, item.refreshed_revision = 0
+// Locks the node, so that the next lines see what whoever wrote it has committed.
+SET item.locked = true
+REMOVE item.locked
 WITH item, row, coalesce(item.catalog_revision, 0) < row.revision AS newer
 CALL (item, row, newer) {
   WITH item, row, newer

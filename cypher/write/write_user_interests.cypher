@@ -6,6 +6,10 @@
 MATCH (:Model {model_version: $model_version, in_service: true})
 UNWIND $users AS row
 MATCH (user:User {user_id: row.user_id})
+// Locks the node, so that the next lines see what whoever wrote it has committed.
+SET user.locked = true
+REMOVE user.locked
+WITH user, row
 WHERE user.refreshed_revision < row.read_revision
 SET
   user.embedding = row.embedding,

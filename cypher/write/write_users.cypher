@@ -6,6 +6,9 @@
 UNWIND $users AS row
 MERGE (user:User {user_id: row.user_id})
 ON CREATE SET user.facts_revision = 0, user.refreshed_revision = 0
+// Locks the node, so that the next lines see what whoever wrote it has committed.
+SET user.locked = true
+REMOVE user.locked
 WITH user, row
 OPTIONAL MATCH (tombstone:ErasedUser {user_id: row.user_id})
 WITH user, row, tombstone, coalesce(user.catalog_revision, 0) < row.revision
