@@ -36,7 +36,7 @@ def demo(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     try:
-        with ProgressBars() as report:
+        with ProgressBars(steps=True) as report:
             from .demo import prepare, tell_story
 
             settings, state = prepare(paths, report, everything=everything)

@@ -1,9 +1,12 @@
-"""Progress for people: bars on stderr in a terminal, nothing elsewhere."""
+"""Progress for people: bars on stderr in a terminal, nothing or finished steps elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Self
+
+from .output import note
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,10 +18,16 @@ class ProgressBars:
     """Draws a bar for every piece of work it is told of; a `Report` of the local stack.
 
     Use it as a context manager; the bars of finished work stay on the screen.
+
+    Args:
+        quiet: Say nothing at all.
+        steps: Where there is no terminal, write a line for every finished piece of work.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, steps: bool = False) -> None:
         self._drawn = not quiet and sys.stderr.isatty()
+        self._steps = steps and not self._drawn and not quiet
+        self._began: dict[str, float] = {}
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -42,11 +51,21 @@ class ProgressBars:
 
     def __call__(self, what: str, done: int = 0, total: int = 0) -> None:
         """Move the bar of `what`; a total of 0 makes it a bar without an end."""
+        if self._steps:
+            self._step(what, finished=0 < total <= done)
         if self._progress is None:
             return
         if what not in self._tasks:
             self._tasks[what] = self._progress.add_task(what, total=total or None)
         self._progress.update(self._tasks[what], completed=done, total=total or None)
+
+    def _step(self, what: str, *, finished: bool) -> None:
+        """Write a line when a piece of work ends."""
+        now = time.monotonic()
+        began = self._began.setdefault(what, now)
+        if finished:
+            note(f"✓ {what} ({now - began:.1f} s)")
+            del self._began[what]
 
 
 def _progress() -> Progress:
