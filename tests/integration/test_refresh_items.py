@@ -1,0 +1,272 @@
+"""Refreshing items on real servers, with an encoder of plain arithmetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from interest_graph.errors import ServingStateUnavailableError
+from interest_graph.graph.facts import popularity_scale
+from interest_graph.recommend import Query
+from interest_graph.refresh_items import refresh_items
+from interest_graph.roll_out import roll_out
+from tests.integration.fake_encoder import FakeEncoder
+from tests.integration.published_directory import FIRST, SECOND, WIDTH
+from tests.integration.shop import ITEMS, NOW, Shop
+from tests.integration.test_refresh_users import Desk, Interrupted
+
+if TYPE_CHECKING:
+    from interest_graph.graph.store import GraphStore
+    from interest_graph.settings import Settings
+
+STATE = (
+    "MATCH (i:Item) WHERE i.item_id IN $ids RETURN i.item_id AS id, i.embedding AS embedding, "
+    "i.stale_since IS NOT NULL AS stale, i.facts_revision - i.refreshed_revision AS behind, "
+    "i.model_version AS version, "
+    "[(i)-[e:SIMILAR_TO]->(o) | [o.item_id, e.weight]] AS similar, "
+    "[(i)-[e:BELONGS_TO]->(c) | [c.path, e.weight, e.model_version]] AS belongs ORDER BY id"
+)
+
+
+class Bench:
+    """A shop whose model is rolled out, and update workers for its items."""
+
+    def __init__(self, shop: Shop, graph: GraphStore, query: Any) -> None:
+        self.desk = Desk(shop, graph)
+        self.shop, self.graph, self.query = shop, graph, query
+        self.encoder = FakeEncoder()
+        self.process = shop.recommender()
+        directory = shop.settings.models_dir / FIRST
+        roll_out(directory, {}, self.encoder, graph, shop.serving, shop.settings)
+
+    def put(self, item_id: str, **fields: object) -> None:
+        """Describe an item, in the catalogue and in the graph."""
+        self.shop.items.put([{"item_id": item_id, "hidden": False} | fields])
+        self.desk.drain()
+
+    def refresh(self, *item_ids: str, graph: GraphStore | None = None) -> list[str]:
+        """One task of an update worker that starts now."""
+        manifest, _ = self.shop.serving.head()
+        model = self.shop.recommender().shelf.current(manifest)
+        return refresh_items(
+            item_ids,
+            graph or self.graph,
+            self.shop.serving,
+            model,
+            self.encoder,
+            self.shop.settings,
+            now=NOW,
+        )
+
+    def state(self, *item_ids: str) -> list[dict[str, Any]]:
+        """What the graph says of items."""
+        found: list[dict[str, Any]] = self.query(STATE, ids=list(item_ids))
+        return found
+
+    def epoch(self) -> int:
+        """Number of the newest delta."""
+        manifest, _ = self.shop.serving.head()
+        assert manifest
+        return manifest.epoch
+
+
+@pytest.fixture
+def bench(shop: Shop, graph: GraphStore, query: Any) -> Bench:
+    return Bench(shop, graph, query)
+
+
+def test_a_new_item_is_placed_and_recommended(bench: Bench) -> None:
+    """A described item gets its embedding, categories and similar items, and is in the lists."""
+    bench.put("new", title=f"Title of {ITEMS[4]}", categories=[["Home"], ["New"]])
+    before = bench.process.recommend("u-1", Query(k=99)).items
+    assert bench.refresh("new") == ["new"]
+    (item,) = bench.state("new")
+    vector = bench.encoder.encode_texts([f"Title of {ITEMS[4]}"])[0]
+    np.testing.assert_allclose(item["embedding"], np.tile(vector, 2), rtol=1e-6)
+    assert (item["stale"], item["version"]) == (False, FIRST)
+    assert sorted(item["belongs"]) == [["Home", 0.5, FIRST], ["New", 0.5, FIRST]]
+    assert len(item["similar"]) == WIDTH
+    assert "new" not in {other for other, _ in item["similar"]}
+    after = bench.process.recommend("u-1", Query(k=99)).items
+    assert {i.item_id for i in after} - {i.item_id for i in before} == {"new"}
+    assert bench.process.similar("new", WIDTH)
+
+
+def test_a_text_is_encoded_once(bench: Bench) -> None:
+    """An event makes an item stale; its text, which did not change, is not encoded again."""
+    bench.put("new", title="A title of its own")
+    bench.refresh("new")
+    bench.put("other", title="A title of its own")
+    encoded = list(bench.encoder.texts)
+    bench.desk.send(("view", "new"))
+    assert bench.refresh("new") == ["new"]
+    assert bench.encoder.texts == encoded
+    bench.put("new", title="Another title")
+    bench.refresh("new")
+    assert bench.encoder.texts == [*encoded, "Another title"]
+
+
+def test_what_did_not_move_is_not_published(bench: Bench) -> None:
+    """A refresh that changes nothing makes the item fresh, and that is all."""
+    mark = "MATCH (i:Item {item_id: 'new'}) SET i.facts_revision = i.facts_revision + 1"
+    bench.put("new", title="A title of its own")
+    bench.refresh("new")
+    bench.query(mark)
+    bench.refresh("new")  # the first step had no neighbours yet
+    published = bench.epoch()
+    bench.query(mark)
+    similar = bench.state("new")[0]["similar"]
+    assert bench.refresh("new") == ["new"]
+    assert bench.epoch() == published
+    assert bench.state("new")[0]["similar"] == similar
+    assert bench.state("new")[0]["behind"] == 0
+
+
+def test_popularity_is_what_is_left_of_it_now(bench: Bench) -> None:
+    """An encoder is told the weights of an item's events, decayed to the moment of the refresh."""
+    bench.desk.send(("purchase", ITEMS[0]), ("view", ITEMS[0]))
+    bench.refresh(ITEMS[0])
+    half_life = bench.shop.settings.popularity_half_life_days
+    share = popularity_scale((NOW - 3600) * 1000, half_life) / popularity_scale(
+        NOW * 1000, half_life
+    )
+    assert bench.encoder.subgraphs[-1].popularity == pytest.approx(1.1 * share, rel=1e-6)
+
+
+def test_the_neighbourhood_is_bounded_and_ordered(bench: Bench) -> None:
+    """A step reads the heaviest SIMILAR_TO, at most num_neighbors, ties by id, never itself."""
+    edges = [[ITEMS[n], 0.5] for n in (9, 8, 7)] + [[ITEMS[0], 0.9], [ITEMS[5], 0.7], ["stub", 1.0]]
+    bench.desk.send(("view", "stub"), ("view", ITEMS[0]))
+    bench.query(
+        "MATCH (i:Item {item_id: $id}) OPTIONAL MATCH (i)-[old:SIMILAR_TO]->() DELETE old "
+        "WITH DISTINCT i UNWIND $edges AS edge MATCH (o:Item {item_id: edge[0]}) "
+        "CREATE (i)-[:SIMILAR_TO {weight: edge[1], evidence: 0.0}]->(o)",
+        id=ITEMS[0],
+        edges=edges,
+    )
+    bench.refresh(ITEMS[0])
+    subgraph = bench.encoder.subgraphs[-1]
+    assert subgraph.neighbor_ids == [ITEMS[5], ITEMS[7], ITEMS[8]]
+    assert subgraph.neighbor_index.tolist() == [[0, 0, 0], [0, 1, 2]]
+    assert subgraph.edge_weight.tolist() == pytest.approx([0.7, 0.5, 0.5])
+
+
+def test_a_neighbour_becomes_stale_when_its_input_moved(bench: Bench) -> None:
+    """Items that lean on one that moved by more than ε are stale after it, others are not."""
+    (target,) = bench.query(
+        "MATCH (i:Item)<-[:SIMILAR_TO]-() RETURN i.item_id AS id, count(*) AS n "
+        "ORDER BY n DESC, id LIMIT 1"
+    )
+    leaning = {
+        row["id"]
+        for row in bench.query(
+            "MATCH (o:Item)-[:SIMILAR_TO]->(:Item {item_id: $id}) RETURN o.item_id AS id",
+            id=target["id"],
+        )
+    }
+    assert target["id"] not in leaning
+    bench.desk.send(("view", target["id"]))
+    bench.refresh(target["id"])
+    stale = {row["id"] for row in bench.state(*ITEMS) if row["stale"]}
+    assert stale == leaning
+
+
+def test_a_move_within_epsilon_stays_where_it_is(bench: Bench) -> None:
+    """An item that is computed as it was marks no neighbour."""
+    bench.shop.settings = bench.shop.settings.model_copy(update={"refresh_epsilon": 1e6})
+    bench.desk.send(("view", ITEMS[0]))
+    bench.refresh(ITEMS[0])
+    assert not any(row["stale"] for row in bench.state(*ITEMS))
+
+
+def test_a_fact_that_arrives_while_refreshing_leaves_the_item_stale(
+    bench: Bench, settings: Settings
+) -> None:
+    """A new description between reading and writing keeps its mark, and the next refresh has it."""
+    bench.put("new", title="old title")
+    arrived: list[str] = []
+
+    def document_arrives() -> None:
+        if not arrived:
+            arrived.append("once")
+            bench.put("new", title="new title")
+
+    interrupted = Interrupted(settings, document_arrives)
+    assert bench.refresh("new", graph=interrupted) == ["new"]
+    interrupted.close()
+    (item,) = bench.state("new")
+    assert (item["behind"], item["stale"]) == (1, True)
+    bench.refresh("new")
+    (item,) = bench.state("new")
+    vectors = bench.encoder.encode_texts(["new title"])
+    np.testing.assert_array_equal(bench.encoder.subgraphs[-1].text_embeddings, vectors)
+    assert (item["behind"], item["stale"]) == (0, False)
+
+
+def test_nothing_older_replaces_anything_newer(bench: Bench, settings: Settings) -> None:
+    """A worker that read before another one wrote writes nothing and publishes nothing."""
+    bench.put("new", title="old title")
+    newer: list[Any] = []
+
+    def another_worker_is_faster() -> None:
+        if not newer:
+            newer.append(None)
+            bench.put("new", title="new title")
+            bench.refresh("new")
+            newer[:] = [bench.state("new"), bench.epoch()]
+
+    interrupted = Interrupted(settings, another_worker_is_faster)
+    assert bench.refresh("new", graph=interrupted) == []
+    interrupted.close()
+    assert [bench.state("new"), bench.epoch()] == newer
+
+
+def test_a_model_out_of_service_writes_nothing(bench: Bench) -> None:
+    """While the graph names another model, an old worker changes neither graph nor answers."""
+    bench.put("new", title="A title")
+    bench.desk.put_in_service(SECOND)
+    before = bench.state("new")
+    assert bench.refresh("new") == []
+    assert (bench.state("new"), bench.epoch()) == (before, 0)
+    assert before[0]["stale"]
+
+
+def test_what_cannot_be_published_is_not_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Redis away the graph keeps what it had and the item its mark; later both follow."""
+    bench.put("new", title="A title")
+    before = bench.state("new")
+
+    def gone(_: object) -> int:
+        message = "the serving state does not answer"
+        raise ServingStateUnavailableError(message)
+
+    monkeypatch.setattr(bench.shop.serving, "publish", gone)
+    with pytest.raises(ServingStateUnavailableError):
+        bench.refresh("new")
+    assert bench.state("new") == before
+    monkeypatch.undo()
+    assert bench.refresh("new") == ["new"]
+    assert bench.epoch() == 1
+
+
+def test_another_description_brings_other_similar_items(bench: Bench) -> None:
+    """SIMILAR_TO is chosen anew when text, categories or brand change, and published."""
+    bench.put(ITEMS[0], title="As different as can be", brand="Lux")
+    bench.refresh(ITEMS[0])
+    (item,) = bench.state(ITEMS[0])
+    features = bench.encoder.edges[-1]
+    weights = dict(
+        zip(features.target_ids, bench.encoder.edge_weights(features).tolist(), strict=True)
+    )
+    best = sorted(weights.items(), key=lambda edge: (-edge[1], edge[0]))[:WIDTH]
+    assert sorted(item["similar"]) == sorted(
+        [other, pytest.approx(weight)] for other, weight in best
+    )
+    manifest, _ = bench.shop.serving.head()
+    matrix = bench.shop.recommender().shelf.current(manifest).matrix
+    row = matrix.neighbor_rows[matrix.row_of[ITEMS[0]]]
+    assert [matrix.item_ids[target] for target in row] == [other for other, _ in best]
