@@ -9,19 +9,20 @@ import torch
 from .recommender import Candidates
 
 Floats = npt.NDArray[np.float64]
+POPULARITY_POWER = 0.75
 
 
 class CandidateSampler:
-    """The targets of a batch and items drawn uniformly, with each item's chance of being drawn.
+    """Negatives drawn by popularity and uniformly, and beside them the targets of the batch.
 
-    An item is among the candidates when it is a target of the batch, with probability about
-    1 - (1 - p_i)^targets for its share p_i of all events, or when it is drawn. The log of that
-    chance is the correction of sampled softmax (logQ; Bengio & Senécal 2008).
+    Negatives do not depend on the batch: other targets of the same user would be drawn far more
+    often than any correction knows, and the model would learn that nobody wants a thing twice. The
+    log of each item's chance of being drawn corrects the softmax (logQ; Bengio & Senécal 2008).
 
     Args:
-        events: (items,) float64, weighted events of each item.
-        negatives: Items drawn in each step.
-        full_items: With at most this many items all of them are candidates.
+        events: (items,) float64, events of each item.
+        negatives: Draws in each step.
+        full_items: With at most this many items all of them are ranked.
         rng: Where the draws come from.
     """
 
@@ -29,16 +30,25 @@ class CandidateSampler:
         self, events: Floats, negatives: int, full_items: int, rng: np.random.Generator
     ) -> None:
         self._items, self._negatives, self._rng = len(events), negatives, rng
-        self._share = events / max(float(events.sum()), 1e-12)
+        smoothed = (events + 1) ** POPULARITY_POWER
+        chance = (smoothed / smoothed.sum() + 1 / max(len(events), 1)) / 2
+        self._cumulative = np.cumsum(chance)
+        self._log_inclusion = np.log(-np.expm1(negatives * np.log1p(-chance)))
         self._all = self._items <= max(full_items, negatives)
 
     def draw(self, targets: npt.NDArray[np.int64]) -> Candidates:
-        """Candidates for a batch with these target rows (repeats included)."""
+        """Candidates for a batch with these target rows."""
         if self._all:
-            return Candidates(torch.arange(self._items), torch.zeros(self._items))
-        drawn = self._rng.integers(0, self._items, self._negatives)
+            every = torch.arange(self._items)
+            return Candidates(
+                every, torch.ones_like(every, dtype=torch.bool), torch.zeros(len(every))
+            )
+        places = self._rng.random(self._negatives) * self._cumulative[-1]
+        drawn = np.unique(np.searchsorted(self._cumulative, places, side="right"))
         rows = np.union1d(targets, drawn)
-        missed = len(targets) * np.log1p(-np.minimum(self._share[rows], 1 - 1e-9))
-        missed = missed + self._negatives * np.log1p(-1 / self._items)
-        chance = np.log(-np.expm1(missed)).astype(np.float32)
-        return Candidates(torch.from_numpy(rows), torch.from_numpy(chance))
+        log_inclusion = self._log_inclusion[rows].astype(np.float32)
+        return Candidates(
+            torch.from_numpy(rows),
+            torch.from_numpy(np.isin(rows, drawn, assume_unique=True)),
+            torch.from_numpy(log_inclusion),
+        )

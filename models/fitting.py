@@ -48,7 +48,8 @@ class FitConfig:
         learning_rate: Of the networks.
         table_rate: Of tables and scales, as a multiple of `learning_rate`.
         weight_decay: Of all but tables and scales.
-        refinement_decay: Of the refinement of each edge.
+        refinement_rate: Of the refinement of each edge, likewise; fast, it learns users by heart.
+        refinement_decay: Weight decay of the refinement of each edge.
         same_moment: Share of windows in which events of the same moment see each other.
         look_ahead: Share of targets drawn from all that follows instead of being the next event.
         text_batch: Texts of a step that gradients reach, when the text encoder is tuned.
@@ -65,6 +66,7 @@ class FitConfig:
     learning_rate: float = 3e-3
     table_rate: float = 5.0
     weight_decay: float = 1e-4
+    refinement_rate: float = 0.3
     refinement_decay: float = 1e-2
     same_moment: float = 0.5
     look_ahead: float = 0.5
@@ -271,7 +273,7 @@ def _optimizer(
         {"params": tables, "lr": rate * config.table_rate, "weight_decay": 0.0},
         {
             "params": [model.edge_net.refinement],
-            "lr": rate * config.table_rate,
+            "lr": rate * config.refinement_rate,
             "weight_decay": config.refinement_decay,
         },
     ]

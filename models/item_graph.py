@@ -62,7 +62,7 @@ class EdgeNet(nn.Module):
 
     def __init__(self, edges: int, hidden: int = 16) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(1.0))
+        self.log_scale = nn.Parameter(torch.tensor(2.5))
         self.log_floor = nn.Parameter(torch.tensor(-3.0))
         self.refinement = nn.Parameter(torch.zeros(edges))
         self.inner = nn.Linear(len(FEATURES), hidden)

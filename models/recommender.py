@@ -36,16 +36,18 @@ class Candidates:
 
     Args:
         rows: (C,) int64 item rows, ascending.
-        log_inclusion: (C,) float32, log of the chance of each to be among them; zeros when all
-            items are.
+        drawn: (C,) bool, whether an item was drawn for all events; the others are only targets.
+        log_inclusion: (C,) float32, log of the chance of being drawn; zeros when all items are.
     """
 
     rows: Tensor
+    drawn: Tensor
     log_inclusion: Tensor
 
     def to(self, device: torch.device) -> Candidates:
         """The same on another device."""
-        return Candidates(self.rows.to(device), self.log_inclusion.to(device))
+        moved = (part.to(device) for part in (self.rows, self.drawn, self.log_inclusion))
+        return Candidates(*moved)
 
 
 class Recommender(nn.Module):
@@ -128,9 +130,9 @@ class Recommender(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Softmax cross-entropy of every event of the windows over the candidates.
 
-        With sampled candidates each logit but the target's own is corrected by the log of its
-        chance of being among them (Bengio & Senécal 2008), so that the sum over candidates
-        estimates the sum over all items.
+        Each event's target stands against the items that were drawn, whose logits are corrected by
+        the log of their chance of being drawn (Bengio & Senécal 2008): so the sum over these
+        estimates the sum over all other items.
 
         Args:
             batch: The windows.
@@ -157,11 +159,10 @@ class Recommender(nn.Module):
         logits = logits + self.bias(table.popularity[candidates.rows])
         target = torch.searchsorted(candidates.rows, batch.targets)
         target = target.clamp(max=len(candidates.rows) - 1).unsqueeze(-1)  # padding weighs nothing
-        correction = candidates.log_inclusion
-        own = torch.where(batch.weight > 0, correction[target.squeeze(-1)], 0.0)
-        logits = (logits - correction).scatter_add(-1, target, own.unsqueeze(-1))
         chosen = logits.gather(-1, target).squeeze(-1)
-        losses = (logits.logsumexp(-1) - chosen) * batch.weight
+        correction = candidates.log_inclusion.masked_fill(~candidates.drawn, float("inf"))
+        others = (logits - correction).scatter(-1, target, float("-inf")).logsumexp(-1)
+        losses = nn.functional.softplus(others - chosen) * batch.weight
         return losses.sum() / batch.weight.sum().clamp(min=1e-6), seeds, embeddings
 
     def _logits(
