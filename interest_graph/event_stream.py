@@ -139,7 +139,7 @@ class EventStream:
     def length(self) -> int:
         """Entries that are not in the graph yet."""
         with translated(StreamUnavailableError, "the event log"):
-            return int(cast("int", self._client.xlen(keys.LOG)))
+            return int(self._client.xlen(keys.LOG))
 
     def ensure_group(self) -> None:
         """Create the consumer group unless it is there."""
@@ -209,10 +209,10 @@ class EventStream:
     def dead_letters(self) -> int:
         """Entries that could not be brought into the graph."""
         with translated(StreamUnavailableError, "the event log"):
-            return int(cast("int", self._client.xlen(keys.DEAD_LETTERS)))
+            return int(self._client.xlen(keys.DEAD_LETTERS))
 
 
-def _flat(rows: Any) -> list[Any]:  # noqa: ANN401 redis-py's answer has one more list in RESP3
+def _flat(rows: Any) -> list[Any]:
     """Rows of a stream, whatever protocol the client speaks."""
     return (
         rows[0]
@@ -221,7 +221,7 @@ def _flat(rows: Any) -> list[Any]:  # noqa: ANN401 redis-py's answer has one mor
     )
 
 
-def _entry(row: Any, deliveries: int = 1) -> Entry:  # noqa: ANN401 redis-py's answer is untyped
+def _entry(row: Any, deliveries: int = 1) -> Entry:
     """Read one row of the stream."""
     entry_id, fields = row
     return Entry(

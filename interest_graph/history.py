@@ -3,7 +3,8 @@
 The packed form is what the accept script in Redis writes (`lua/accept_events.lua`): per event
 
 ```
-u48 occurred_at in ms | u8 event_type code | u8 len(event_id) | u8 len(item_id) | event_id | item_id | u16 entry length
+u48 occurred_at in ms | u8 event_type code | u8 len(event_id) | u8 len(item_id)
+| event_id | item_id | u16 entry length
 ```
 
 big-endian, so that the script can walk it from the newest end and insert without decoding the rest.

@@ -93,7 +93,7 @@ def connect(url: str, settings: Settings) -> redis.Redis:
 def script(client: redis.Redis, name: str) -> Script:
     """The Lua script of that name, run by its hash."""
     source = files("interest_graph").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    return cast("Script", client.register_script(source))
+    return client.register_script(source)
 
 
 @contextmanager

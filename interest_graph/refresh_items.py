@@ -93,7 +93,7 @@ def refresh_items(
     return sorted(written)
 
 
-def _write(  # noqa: PLR0913 one transaction writes everything a refresh computed
+def _write(
     tx: neo4j.ManagedTransaction,
     rows: Sequence[Row],
     stale: dict[str, int],
@@ -226,10 +226,10 @@ def _delta(
     model_version: str,
 ) -> ItemDelta:
     """What is published of the items at these positions; it is numbered when published."""
-    edges = [
-        similar.get(rows[position]["item_id"], rows[position]["neighbors"])
-        for position in positions
-    ]
+    edges: list[list[Row]] = []
+    for position in positions:
+        item_id = rows[position]["item_id"]
+        edges.append(similar[item_id] if item_id in similar else rows[position]["neighbors"])
     return ItemDelta(
         epoch=0,
         model_version=model_version,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from interest_graph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 HOUSEHOLDS = 60
 PURCHASES = 6_000
@@ -32,12 +32,12 @@ PATIENCE_S = 120.0
 
 def command(data_dir: Path, *arguments: str) -> str:
     """Run `interest-graph` as an operator does; returns what it prints."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 our own arguments
         [sys.executable, "-m", "cli", *arguments, "--data-dir", str(data_dir)],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )
     assert done.returncode == 0, f"{arguments}: {done.stderr}\n{done.stdout}"
     return done.stdout

@@ -62,7 +62,7 @@ class WakeUps:
 
     def queued(self) -> int:
         """Messages that wait in the refresh queue."""
-        return int(self._broker.llen(REFRESH_QUEUE))  # type: ignore[arg-type] # sync client
+        return int(self._broker.llen(REFRESH_QUEUE))
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterable[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import neo4j
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
@@ -61,7 +61,7 @@ class GraphStore:
         """Run a statement that cannot share a transaction: schema changes, batches of its own."""
         text = load_for(path, relationship) if relationship else load(path).text
         with self._session(neo4j.WRITE_ACCESS) as session:
-            return session.run(cast("LiteralString", text)).data()
+            return session.run(text).data()
 
     def _timed(
         self, work: Callable[[neo4j.ManagedTransaction], T]
@@ -92,11 +92,11 @@ class GraphStore:
 
 def run(tx: neo4j.ManagedTransaction, path: str, **parameters: object) -> list[Row]:
     """The rows of the statement in `cypher/<path>.cypher`."""
-    return tx.run(cast("LiteralString", load(path).text), parameters).data()
+    return tx.run(load(path).text, parameters).data()
 
 
 def run_for(
     tx: neo4j.ManagedTransaction, path: str, relationship: str, **parameters: object
 ) -> list[Row]:
     """The rows of a template for one declared relationship type."""
-    return tx.run(cast("LiteralString", load_for(path, relationship)), parameters).data()
+    return tx.run(load_for(path, relationship), parameters).data()

@@ -53,7 +53,7 @@ def test_contributions_name_edges_that_the_graph_holds(running_service: RunningS
         for edge in term["path"]["edges"]:
             if edge.get("event_id"):
                 found = running_service.graph(
-                    "MATCH (u:User {user_id: $user})-[e {event_id: $event}]->() RETURN type(e) AS t",
+                    "MATCH (:User {user_id: $user})-[e {event_id: $event}]->() RETURN type(e) AS t",
                     user=user,
                     event=edge["event_id"],
                 )
@@ -80,7 +80,9 @@ def test_the_next_list_reflects_an_event(running_service: RunningService) -> Non
     assert bought not in {item["item_id"] for item in after["items"]}, "seen items are left out"
     scores = {item["item_id"]: item["score"] for item in before["items"]}
     moved = [
-        item for item in after["items"] if abs(scores.get(item["item_id"], 0) - item["score"]) > 1e-9
+        item
+        for item in after["items"]
+        if abs(scores.get(item["item_id"], 0) - item["score"]) > 1e-9
     ]
     assert moved, "an event must change scores"
 
@@ -146,7 +148,9 @@ def test_a_hidden_item_is_gone_at_once(running_service: RunningService) -> None:
     patch = running_service.session.patch
     assert patch(f"{running_service.url}/v1/items/{item}", json={"hidden": True}).status_code == 200
     assert item not in {one["item_id"] for one in running_service.get(url, k=50)["items"]}
-    assert patch(f"{running_service.url}/v1/items/{item}", json={"hidden": False}).status_code == 200
+    assert (
+        patch(f"{running_service.url}/v1/items/{item}", json={"hidden": False}).status_code == 200
+    )
     assert item in {one["item_id"] for one in running_service.get(url, k=50)["items"]}
 
 
@@ -159,5 +163,3 @@ def test_the_api_does_not_wait_for_the_workers(running_service: RunningService) 
         running_service.get(f"/v1/users/{user}/recommendations")
         took.append(time.monotonic() - began)
     assert sorted(took)[10] < 1.0
-
-

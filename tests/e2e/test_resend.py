@@ -53,7 +53,7 @@ def test_a_days_events_sent_twice_change_nothing(running_service: RunningService
     """Facts, revisions, histories and the answers of 200 users are equal before and after."""
     service = running_service
     day = (datetime.now(UTC) - timedelta(days=1)).date()
-    events = [body for body in small_journey().event_bodies()]
+    events = list(small_journey().event_bodies())
     newest = [body for body in events if datetime.fromisoformat(body["occurred_at"]).date() == day]
     resent = newest if len(newest) >= 50 else events[-500:]
     households = sorted({body["user_id"] for body in events})

@@ -92,7 +92,8 @@ def check_facts(service: RunningService, prefix: str, events: list[dict[str, Any
     assert found == wanted
     counted = service.graph(
         """MATCH (i:Item) WHERE i.item_id STARTS WITH $prefix
-        RETURN sum(i.event_count) AS events, sum(i.facts_revision) >= sum(i.event_count) AS marked""",
+        RETURN sum(i.event_count) AS events,
+          sum(i.facts_revision) >= sum(i.event_count) AS marked""",
         prefix=prefix,
     )[0]
     assert counted == {"events": EVENTS, "marked": True}

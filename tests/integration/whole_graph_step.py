@@ -90,8 +90,8 @@ class WholeGraph:
             sources.append((1, self._tensor("identity.item")[number], nothing, experience))
         for name, text in row["categories"]:
             sources.append(self._named(2, "category", self.identities["categories"], name, text))
-        for brand in row["brands"]:
-            sources.append(self._named(3, "brand", self.identities["brands"], brand, brand))
+        brands = self.identities["brands"]
+        sources += [self._named(3, "brand", brands, name, name) for name in row["brands"]]
         if not sources:
             return np.zeros(self.config["dim"])
         logits = []

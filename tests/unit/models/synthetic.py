@@ -26,7 +26,7 @@ def make_graph(users: int = 40, events: int = 30, seed: int = 0) -> InteractionG
             times.append(moment)
     return InteractionGraph(
         item_ids=[f"item-{row:02d}" for row in range(44)],
-        item_texts=texts[:43] + [""],
+        item_texts=[*texts[:43], ""],
         item_categories=[(int(aisle),) for aisle in aisle_of[:43]] + [()],
         category_ids=[f"c-{aisle}" for aisle in AISLES],
         category_texts=[f"Home > {aisle}" for aisle in AISLES],
