@@ -1,0 +1,44 @@
+"""The connection to a real Neo4j: its errors become ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from neo4j.exceptions import ClientError
+from pydantic import SecretStr
+
+from interest_graph.errors import SettingsError
+from interest_graph.graph import reads
+from interest_graph.graph.store import GraphStore
+
+if TYPE_CHECKING:
+    from interest_graph.settings import Settings
+
+
+def test_a_wrong_password_is_a_fault_of_the_settings(migrated: None, settings: Settings) -> None:
+    """A password that Neo4j refuses is not retried on: the error names the settings."""
+    wrong = settings.model_copy(update={"neo4j_password": SecretStr("wrong-password")})
+    store = GraphStore(wrong)
+    with pytest.raises(SettingsError, match="password"):
+        store.read(reads.check_connection)
+    store.close()
+
+
+def test_a_statement_that_fails_is_not_transient(graph: GraphStore) -> None:
+    """What Neo4j rejects for good is raised as it is, so that nobody waits for it."""
+    with pytest.raises(ClientError):
+        graph.read(lambda tx: tx.run("RETURN 1 / 0 AS x").data())
+
+
+def test_a_failed_transaction_leaves_nothing(graph: GraphStore, query: Any) -> None:
+    """An error after a statement takes the statement back."""
+
+    def half(tx: Any) -> None:
+        tx.run("CREATE (:User {user_id: 'half'})").consume()
+        message = "midway"
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError):
+        graph.write(half)
+    assert query("MATCH (u:User) RETURN u") == []
