@@ -167,7 +167,7 @@ class Explainer:
             terms += self._event_terms(user, item, event, position, felt, amounts)
         return terms
 
-    def _event_terms(  # noqa: PLR0913 one argument per part of a path
+    def _event_terms(
         self,
         user: Node,
         item: Node,

@@ -84,7 +84,7 @@ class ItemMatrix:
         neighbor_weights: (n, width) float32.
     """
 
-    def __init__(  # noqa: PLR0913 one argument per published array
+    def __init__(
         self,
         model_version: str,
         item_ids: list[str],

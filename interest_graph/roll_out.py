@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH = 500
 
 
-def roll_out(  # noqa: PLR0913 the parts a model goes into
+def roll_out(
     directory: Path,
     metrics: Mapping[str, float],
     encoder: CategoryEncoder,
@@ -81,7 +81,7 @@ def _evidence(directory: Path, matrix: ItemMatrix) -> Floats:
     return np.asarray(evidence)
 
 
-def _write_items(  # noqa: PLR0913 one batch and where it goes
+def _write_items(
     batch: list[int],
     matrix: ItemMatrix,
     evidence: Floats,

@@ -38,9 +38,7 @@ def list_stale_items(tx: neo4j.ManagedTransaction, limit: int) -> list[str]:
     return [row["item_id"] for row in run(tx, "read/list_stale_items", limit=limit)]
 
 
-def fetch_user_revisions(
-    tx: neo4j.ManagedTransaction, user_ids: Sequence[str]
-) -> dict[str, Row]:
+def fetch_user_revisions(tx: neo4j.ManagedTransaction, user_ids: Sequence[str]) -> dict[str, Row]:
     """Row with facts_revision, refreshed_revision and stale_since_ms by user."""
     rows = run(tx, "read/fetch_user_revisions", user_ids=list(user_ids))
     return {row["user_id"]: row for row in rows}

@@ -117,7 +117,7 @@ def event(tx: neo4j.ManagedTransaction, _revision: int) -> object:
         (delete_user, user_document, False),
     ],
 )
-def test_a_deletion_and_a_write_at_once_end_as_one_after_the_other(  # noqa: PLR0917 fixtures
+def test_a_deletion_and_a_write_at_once_end_as_one_after_the_other(
     graph: GraphStore,
     neo4j_driver: Any,
     query: Any,

@@ -83,7 +83,7 @@ def processes(shop: Shop) -> list[Recommender]:
 @hypothesis(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_exactly_what_may_be_returned_is(  # noqa: PLR0917 hypothesis names them
+def test_exactly_what_may_be_returned_is(
     shop: Shop,
     processes: list[Recommender],
     described: list[dict[str, Any] | None],

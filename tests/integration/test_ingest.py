@@ -86,7 +86,7 @@ def entry_of(event: Event, number: int = 1, deliveries: int = 1) -> Entry:
 
 def some_events(make_event: Any, count: int = 60) -> list[Event]:
     """Events of few users and items over all types, some at the same moment."""
-    rng = random.Random(5)  # noqa: S311 a test's data
+    rng = random.Random(5)
     kinds = ["view", "click", "add_to_cart", "purchase", "rate", "review"]
     return [
         make_event(
@@ -150,7 +150,7 @@ def test_replay_and_order_change_nothing(
     assert digest_of_the_graph() == expected
     neo4j_driver.execute_query("MATCH (n) DETACH DELETE n")
     twice = entries + entries
-    random.Random(7).shuffle(twice)  # noqa: S311 a test's order
+    random.Random(7).shuffle(twice)
     total = 0
     for start in range(0, len(twice), 13):
         total += loop.ingest(twice[start : start + 13]).events
