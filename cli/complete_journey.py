@@ -22,6 +22,9 @@ PURCHASES = 100_000
 MIN_HOUSEHOLDS_OF_ITEM = 5
 SEED = 7
 SURPRISES = 12
+RECENT = 50
+LOYAL = 200
+MIN_BUYERS_OF_KIND = 25
 # Money that changed hands without a product: fuel, coupons, services.
 NO_PRODUCTS = (
     "FUEL",
@@ -69,16 +72,17 @@ class CompleteJourney:
             yield {**row, "event_type": "purchase", "occurred_at": moment.isoformat()}
 
     def protagonist(self) -> tuple[str, list[str]]:
-        """The household with the most purchases, and popular items of kinds it never bought."""
-        counts = self.purchases.group_by("user_id").len().sort("len", "user_id", descending=True)
-        user_id = str(counts["user_id"][0])
+        """A household that buys many kinds of things, and favourites of kinds it never bought.
+
+        The favourites come from kinds that who buys them buys again and again, such as baby food:
+        one event says most there.
+        """
         kinds = self.items.select("item_id", kind=pl.col("path").list.get(1))
         sold = self.purchases.join(kinds, on="item_id", how="inner").filter(pl.col("kind") != "")
+        user_id = _most_varied(sold)
         theirs = sold.filter(pl.col("user_id") == user_id)["kind"].unique()
         others = sold.filter(~pl.col("kind").is_in(theirs.implode()))
-        popular = others.group_by("kind", "item_id").agg(pl.col("user_id").n_unique().alias("n"))
-        popular = popular.sort("n", "item_id", descending=True).unique("kind", maintain_order=True)
-        return user_id, popular["item_id"].head(SURPRISES).to_list()
+        return user_id, _favourites(others)
 
 
 def read_complete_journey(
@@ -103,6 +107,28 @@ def read_complete_journey(
         _items(products.join(prices, on="product_id", how="inner")),
         _purchases(sold, now or datetime.now(UTC)),
     )
+
+
+def _most_varied(sold: pl.DataFrame) -> str:
+    """The household whose newest purchases are of the most kinds, among those with many."""
+    recent = sold.sort("occurred_at", "event_id").group_by("user_id").tail(RECENT)
+    counts = recent.group_by("user_id").agg(pl.col("kind").n_unique().alias("kinds"))
+    loyal = sold.group_by("user_id").len().filter(pl.col("len") >= LOYAL).select("user_id")
+    counts = counts.join(loyal, on="user_id", how="semi")
+    return str(counts.sort("kinds", "user_id", descending=True)["user_id"][0])
+
+
+def _favourites(sold: pl.DataFrame) -> list[str]:
+    """The most popular item of each kind, most repeated kinds first."""
+    buyers = pl.col("user_id").n_unique()
+    kinds = sold.group_by("kind").agg(buyers.alias("buyers"), (pl.len() / buyers).alias("repeats"))
+    kinds = kinds.filter(pl.col("buyers") >= MIN_BUYERS_OF_KIND)
+    items = sold.group_by("kind", "item_id").agg(buyers.alias("item_buyers"))
+    items = items.join(kinds, on="kind", how="inner")
+    items = items.sort("item_buyers", "item_id", descending=True).unique(
+        "kind", keep="first", maintain_order=True
+    )
+    return items.sort("repeats", "kind", descending=True)["item_id"].head(SURPRISES).to_list()
 
 
 def _described(products: pl.DataFrame) -> pl.DataFrame:
