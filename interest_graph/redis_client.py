@@ -113,7 +113,8 @@ def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
         msg = f"{what} is out of memory"
         raise error_class(msg) from error
     except redis.ResponseError as error:
-        if not str(error).startswith("NOGROUP"):
+        # Somebody who waits for a stream that is deleted meanwhile is told UNBLOCKED.
+        if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
             raise
         msg = f"{what} has lost its consumer group"
         raise error_class(msg) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -236,3 +237,21 @@ def test_without_redis_nothing_is_accepted(settings: Settings, make_event: Any) 
     with pytest.raises(StreamUnavailableError):
         EventStream(client, settings).accept([make_event("e-1")])
     client.close()
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_log_without_its_group_is_an_error_to_wait_on(
+    log: redis.Redis,
+    events: EventStream,
+    waiting: bool,  # noqa: FBT001
+) -> None:
+    """When the stream goes, before a read or while one waits, the reader may try again later."""
+    gone = threading.Timer(0.2 if waiting else 0, log.delete, [keys.LOG])
+    gone.start()
+    if not waiting:
+        gone.join()
+    with pytest.raises(StreamUnavailableError):
+        events.read("test", 10, 1500)
+    gone.join()
+    events.ensure_group()
+    assert events.read("test", 10, 10) == []

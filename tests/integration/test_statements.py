@@ -23,7 +23,7 @@ EVERY = [path for folder in FOLDERS for path in paths(folder)]
 
 @pytest.mark.parametrize("path", EVERY)
 def test_a_statement_plans_and_returns_its_columns(
-    graph: GraphStore, neo4j_driver: Driver, path: str
+    migrated: None, neo4j_driver: Driver, path: str
 ) -> None:
     """Neo4j can plan the statement, and its columns are those of the header."""
     statement = load(path)
