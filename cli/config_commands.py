@@ -30,11 +30,10 @@ def show(
 
     Example: interest-graph config show --json
     """
-    from interest_graph.settings import load_settings
-
     from .local_stack.paths import stack_paths
+    from .settings import read_settings
 
-    settings = load_settings(stack_paths(data_dir).data_dir)
+    settings = read_settings(stack_paths(data_dir))
     values: dict[str, Any] = settings.model_dump(mode="json")
     secret = settings.neo4j_password.get_secret_value()
     values["neo4j_password"] = secret if reveal else MASK if secret else ""

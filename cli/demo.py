@@ -24,6 +24,7 @@ from .loading.source import Row
 from .local_stack.paths import write_private
 from .local_stack.stack import bring_up
 from .local_stack.status import read_status
+from .settings import quiet_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +72,7 @@ def prepare(paths: StackPaths, report: Report, *, everything: bool) -> tuple[Set
         LocalStackError: The stack cannot be started; the remedy says what to do.
         InterestGraphError: The data did not reach the graph, or nothing could be trained.
     """
+    quiet_logs()
     settings = bring_up(paths, report)
     with closing(build_services(settings)) as services:
         state = _read_state(paths)

@@ -17,11 +17,11 @@ def key_store(data_dir: DataDir) -> "ApiKeyStore":
     """The keys of the stack in `data_dir`, or of the servers that the settings name."""
     from interest_graph.api_key import ApiKeyStore
     from interest_graph.redis_client import connect
-    from interest_graph.settings import load_settings
 
     from .local_stack.paths import stack_paths
+    from .settings import read_settings
 
-    settings = load_settings(stack_paths(data_dir).data_dir)
+    settings = read_settings(stack_paths(data_dir))
     return ApiKeyStore(connect(settings.log_url, settings))
 
 

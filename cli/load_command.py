@@ -59,7 +59,6 @@ def load(
     -m occurred_at=sold_at --set event_type=purchase --assume-utc
     """
     from interest_graph.services import build_services
-    from interest_graph.settings import load_settings
 
     from .loading.loader import LoadOptions
     from .loading.loader import load as load_rows
@@ -68,9 +67,10 @@ def load(
     from .loading.sink import sink_of
     from .loading.source import digest_of
     from .local_stack.paths import stack_paths
+    from .settings import read_settings
 
     paths = stack_paths(data_dir)
-    with closing(build_services(load_settings(paths.data_dir))) as services:
+    with closing(build_services(read_settings(paths))) as services:
         sink = sink_of(kind.value, services)
         fields = parse_mapping(mapping or (), constants or (), sink.fields, assume_utc=assume_utc)
         digest = digest_of(file)

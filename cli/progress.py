@@ -28,6 +28,7 @@ class ProgressBars:
         self._drawn = not quiet and sys.stderr.isatty()
         self._steps = steps and not self._drawn and not quiet
         self._began: dict[str, float] = {}
+        self._told: set[str] = set()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -56,16 +57,27 @@ class ProgressBars:
         if self._progress is None:
             return
         if what not in self._tasks:
+            self._finish_others()
             self._tasks[what] = self._progress.add_task(what, total=total or None)
         self._progress.update(self._tasks[what], completed=done, total=total or None)
 
     def _step(self, what: str, *, finished: bool) -> None:
         """Write a line when a piece of work ends."""
         now = time.monotonic()
-        began = self._began.setdefault(what, now)
-        if finished:
-            note(f"✓ {what} ({now - began:.1f} s)")
-            del self._began[what]
+        if what not in self._began:
+            # One piece of work follows the other; training may end a piece before its last step.
+            for earlier, began in self._began.items():
+                note(f"✓ {earlier} ({now - began:.1f} s)")
+            self._began = {} if what in self._told else {what: now}
+        if finished and what in self._began:
+            note(f"✓ {what} ({now - self._began.pop(what):.1f} s)")
+            self._told.add(what)
+
+    def _finish_others(self) -> None:
+        """Fill the bars of earlier work."""
+        if self._progress is not None:
+            for task in self._progress.tasks:
+                self._progress.update(task.id, total=1, completed=1)
 
 
 def _progress() -> Progress:

@@ -23,11 +23,11 @@ def apply(data_dir: DataDir = None) -> None:
 
     from interest_graph.graph.schema import migrate
     from interest_graph.graph.store import GraphStore
-    from interest_graph.settings import load_settings
 
     from .local_stack.paths import stack_paths
+    from .settings import read_settings
 
-    settings = load_settings(stack_paths(data_dir).data_dir)
+    settings = read_settings(stack_paths(data_dir))
     with closing(GraphStore(settings)) as graph:
         applied = migrate(graph, settings)
     note(f"{len(applied)} migrations are in place, the last is {applied[-1]}.")

@@ -63,12 +63,11 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
 
     Example: interest-graph status --json
     """
-    from interest_graph.settings import load_settings
-
     from .local_stack.status import read_status
+    from .settings import read_settings
 
     paths = stack_paths(data_dir)
-    found = asdict(read_status(paths, load_settings(paths.data_dir)))
+    found = asdict(read_status(paths, read_settings(paths)))
     if json:
         as_json(found)
     else:

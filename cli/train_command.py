@@ -26,12 +26,12 @@ def train(
 
     Example: interest-graph train --json
     """
-    from interest_graph.settings import load_settings
     from workers.training import train_model
 
     from .local_stack.paths import stack_paths
+    from .settings import read_settings
 
-    settings = load_settings(stack_paths(data_dir).data_dir)
+    settings = read_settings(stack_paths(data_dir))
     with ProgressBars(quiet=json) as report:
         try:
             trained = train_model(
