@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from flask_openapi.models.info import Info
 from flask_openapi.openapi import OpenAPI
 
 from interest_graph.api_key import ApiKeyStore
+from interest_graph.errors import StreamUnavailableError
 from interest_graph.logs import configure_logs
 from interest_graph.metrics import build_metrics
+from interest_graph.redis_client import check_durability
 from interest_graph.services import Services, build_services
 from interest_graph.settings import load_settings
 
@@ -55,6 +58,7 @@ def create_app(services: Services | None = None, keys: ApiKeyStore | None = None
     """
     if services is None:
         services = build_services(load_settings())
+        _check_log(services)
     settings = services.settings
     configure_logs(settings.log_level)
     app = _bare_app()
@@ -71,6 +75,16 @@ def create_app(services: Services | None = None, keys: ApiKeyStore | None = None
     require_declared_scopes(app)
     complete_document(app)
     return app
+
+
+def _check_log(services: Services) -> None:
+    """Refuse to start on a log that could lose events; one that is away is checked by readiness.
+
+    Raises:
+        SettingsError: The log's Redis is set up differently from the settings.
+    """
+    with contextlib.suppress(StreamUnavailableError):
+        check_durability(services.log, services.settings)
 
 
 def openapi_document() -> dict[str, Any]:

@@ -50,7 +50,7 @@ class ExplanationQuery(Parameters):
     """Which answer is to be explained."""
 
     recommendation_id: str | None = Field(
-        None, max_length=64, description="Explain this answer, as it was; absent: as it is now."
+        None, max_length=300, description="Explain this answer, as it was; absent: as it is now."
     )
 
 
@@ -64,6 +64,7 @@ def recommend(path: UserPath, query: RecommendationsQuery) -> Response:
     asked = Query(query.k, query.exclude_seen, query.category, tuple(query.exclude))
     with wired().metrics.recommend_seconds.labels("user").time():
         found = services().recommender.recommend(path.user_id, asked)
+    wired().metrics.ineligible_returned.inc(found.ineligible)
     if found.why_empty is not None:
         wired().metrics.recommendations_empty.labels(_reason(found.why_empty)).inc()
     return answer(RecommendationsOut.model_validate(found))

@@ -71,6 +71,16 @@ class CatalogueView:
         """Rows that may be returned at a time (seconds since 1970)."""
         return self._visible & (self._from <= now) & (now < self._until)
 
+    def is_eligible(self, item_id: str, now: float) -> bool:
+        """The same of one item, from its document: what `eligible` must agree with."""
+        document = self.documents.get(item_id)
+        return (
+            document is not None
+            and not document.get("hidden")
+            and _seconds(document.get("available_from"), -np.inf) <= now
+            and now < _seconds(document.get("available_until"), np.inf)
+        )
+
     def in_category(self, category: str) -> Rows:
         """Rows in a category or below it.
 

@@ -141,6 +141,12 @@ class Documents:
             for identifier, document in zip(ids, raw, strict=True)
         }
 
+    def revision(self, identifier: str) -> int:
+        """The catalogue revision at which a document last changed; 0 when it never did."""
+        with translated(StreamUnavailableError, "the catalogue"):
+            score = self._client.zscore(self._changes_key, identifier)
+        return int(score or 0)
+
     def _raw(self, ids: Sequence[str]) -> list[bytes | None]:
         """Stored bytes of documents."""
         if not ids:

@@ -12,6 +12,7 @@ InterestGraphError
 │   ├── StreamUnavailableError    the log in Redis
 │   │   └── StreamFullError       the log is at its bound; says when to come back
 │   └── ServingStateUnavailableError
+│       └── DeltaGoneError        a delta of the item matrix is kept no longer
 ├── ModelNotReadyError            no model has been published yet
 ├── CheckpointError               a model directory is missing, damaged or of another format
 ├── LostRowsError                 a statement wrote fewer rows than it was given
@@ -93,6 +94,10 @@ class StreamFullError(StreamUnavailableError):
 
 class ServingStateUnavailableError(TransientError):
     """The serving state does not answer."""
+
+
+class DeltaGoneError(ServingStateUnavailableError):
+    """A delta of the item matrix is kept no longer."""
 
 
 class ModelNotReadyError(InterestGraphError):

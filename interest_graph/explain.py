@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .errors import CheckpointError, ExpiredError, NotFoundError
-from .history import HistoryEvent
+from .errors import CheckpointError, DeltaGoneError, ExpiredError, NotFoundError
 from .interest import Contributions, Interest, contributions, interest
 from .recommend import declared_amount, declared_categories
+from .recommendation_id import context_digest, read_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .documents import Documents
+    from .history import HistoryEvent
     from .published_model import PublishedModel
     from .recommend import Recommender
-    from .serving_state import RequestState, ServingState
+    from .recommendation_id import AnswerContext
+    from .serving_state import ServingState
 
 TOO_SMALL = 0.0
 
@@ -79,9 +82,10 @@ class Explanation:
 class Explainer:
     """Explains scores with the same code and the same memory that recommends."""
 
-    def __init__(self, recommender: Recommender, serving: ServingState) -> None:
+    def __init__(self, recommender: Recommender, serving: ServingState, items: Documents) -> None:
         self._recommender = recommender
         self._serving = serving
+        self._items = items
 
     def explain(
         self, user_id: str, item_id: str, recommendation_id: str | None = None
@@ -89,27 +93,27 @@ class Explainer:
         """The contributions to an item's score, now or in an earlier answer.
 
         Raises:
-            NotFoundError: The item, or the answer for this user with this item, does not exist.
-            ExpiredError: The answer's model is kept no longer.
+            NotFoundError: There is no such item, or no such answer for this user.
+            ExpiredError: The answer is too old, or what it was computed from is kept no longer.
         """
         state = self._serving.read(user_id, with_seen=False)
+        declared = declared_categories(state.document)
         with self._recommender.lock:
-            current = self._recommender.synchronise(state.manifest, state.catalog_revision)
+            model = self._recommender.synchronise(state.manifest, state.catalog_revision)
+            revision = state.history_revision
             if recommendation_id is None:
-                history: Sequence[HistoryEvent] = state.history
-                declared, revision = declared_categories(state.document), state.history_revision
-                liked = self._recommender.view.likes(declared, item_id)
-                as_of, model = int(self._recommender.clock()) // 60 * 60, current
+                now = int(self._recommender.clock())
+                felt = interest(model.encoder, model.matrix, state.history, now)
             else:
-                record = self._record(user_id, item_id, recommendation_id, state)
-                history = [HistoryEvent(*event) for event in record["events"]]
-                declared, revision = record["declared"], record["history_revision"]
-                liked = item_id in record["liked"]
-                as_of, model = record["as_of"], self._model(record)
+                context = read_id(recommendation_id)
+                revision, declared = context.history_revision, list(context.declared)
+                model = self._model(context)
+                felt = _felt_then(user_id, state.history, model, context)
+                self._check_likes(item_id, context)
             if item_id not in model.matrix.row_of:
                 msg = f"there is no item {item_id}, or its embedding is not computed yet"
                 raise NotFoundError(msg)
-            felt = interest(model.encoder, model.matrix, history, as_of)
+            liked = self._recommender.view.likes(declared, item_id)
             terms = self._terms(user_id, item_id, model, felt, declared if liked else ())
         return Explanation(
             user_id=user_id,
@@ -122,27 +126,19 @@ class Explainer:
             sentence=_sentence(terms, self._recommender.view.title(item_id) or item_id),
         )
 
-    def _record(
-        self, user_id: str, item_id: str, recommendation_id: str, state: RequestState
-    ) -> dict[str, Any]:
-        """What an answer was computed from; nothing of a user who was deleted since."""
-        record = self._serving.recall(recommendation_id)
-        deleted = record and record["history_revision"] and not state.history_revision
-        if record is None or record["user_id"] != user_id or deleted:
-            msg = f"there is no answer {recommendation_id} for this user, or it has expired"
-            raise NotFoundError(msg)
-        if item_id not in record["items"]:
-            msg = f"the answer {recommendation_id} did not hold item {item_id}"
-            raise NotFoundError(msg)
-        return record
-
-    def _model(self, record: dict[str, Any]) -> PublishedModel:
+    def _model(self, context: AnswerContext) -> PublishedModel:
         """The model as it was for an answer."""
         try:
-            return self._recommender.shelf.at(record["model_version"], record["epoch"])
-        except CheckpointError as error:
-            msg = f"model {record['model_version']} is kept no longer"
+            return self._recommender.shelf.at(context.model_version, context.epoch)
+        except (CheckpointError, DeltaGoneError) as error:
+            msg = f"model {context.model_version} at epoch {context.epoch} is kept no longer"
             raise ExpiredError(msg) from error
+
+    def _check_likes(self, item_id: str, context: AnswerContext) -> None:
+        """Where declared categories count, the item must be described as it was."""
+        if context.declared and self._items.revision(item_id) > context.catalog_revision:
+            msg = f"item {item_id} was described differently when the answer was made"
+            raise ExpiredError(msg)
 
     def _terms(
         self,
@@ -206,6 +202,22 @@ class Explainer:
                 )
             )
         return terms
+
+
+def _felt_then(
+    user_id: str, history: Sequence[HistoryEvent], model: PublishedModel, context: AnswerContext
+) -> Interest:
+    """The interest of an answer, from the events that were there at its revision.
+
+    Raises:
+        NotFoundError: The answer was another user's, or its events are kept no longer.
+    """
+    events = [event for event in history if event.revision <= context.history_revision]
+    felt = interest(model.encoder, model.matrix, events, context.as_of)
+    if context_digest(user_id, felt.events) != context.digest:
+        msg = "there is no such answer for this user, or its events are kept no longer"
+        raise NotFoundError(msg)
+    return felt
 
 
 _VERBS = {

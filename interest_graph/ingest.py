@@ -201,7 +201,11 @@ def _fresh(
 def _user_rows(events: Sequence[Event]) -> list[Row]:
     """Rows of users, each touched once a batch, in id order so that locks line up."""
     users = Counter(event.user_id for event in events)
-    return [{"user_id": user_id, "events": count} for user_id, count in sorted(users.items())]
+    since = _since([(event.user_id, event.recorded_at_ms) for event in events])
+    return [
+        {"user_id": user_id, "events": count, "since_ms": since[user_id]}
+        for user_id, count in sorted(users.items())
+    ]
 
 
 def _item_rows(events: Sequence[Event], settings: Settings) -> list[Row]:
@@ -211,10 +215,24 @@ def _item_rows(events: Sequence[Event], settings: Settings) -> list[Row]:
     for event in events:
         scale = facts.popularity_scale(event.occurred_at_ms, settings.popularity_half_life_days)
         popularity[event.item_id] += settings.event_types[event.event_type].weight * scale
+    since = _since([(event.item_id, event.recorded_at_ms) for event in events])
     return [
-        {"item_id": item_id, "events": count, "popularity": popularity[item_id]}
+        {
+            "item_id": item_id,
+            "events": count,
+            "popularity": popularity[item_id],
+            "since_ms": since[item_id],
+        }
         for item_id, count in sorted(items.items())
     ]
+
+
+def _since(recorded: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """When the oldest event of each id was accepted: since then it is stale."""
+    oldest: dict[str, int] = {}
+    for identifier, at_ms in recorded:
+        oldest[identifier] = min(at_ms, oldest.get(identifier, at_ms))
+    return oldest
 
 
 def _require_all(wrote: int, given: int, what: str) -> None:

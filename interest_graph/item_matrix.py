@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
 from .errors import CheckpointError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPARE_ROWS = 1024
 

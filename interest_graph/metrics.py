@@ -147,7 +147,7 @@ def build_metrics(directory: Path | None) -> Metrics:
             "recommendations_empty_total", "Empty lists, by reason.", "reason"
         ),
         ineligible_returned=make.counter(
-            "ineligible_returned_total", "Items returned that must not be: alarm above 0."
+            "ineligible_returned_total", "Items the last check caught: alarm above 0."
         ),
         events_applied=make.counter("events_applied_total", "Events written to the graph."),
         events_dead_lettered=make.counter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from .catalogue_view import CatalogueView
 from .errors import ModelNotReadyError, NotFoundError, TransientError
 from .field_types import category_id
 from .interest import Interest, contributions, interest, scores
+from .recommendation_id import AnswerContext, context_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +82,7 @@ class Recommendations:
         items: Best first.
         why_empty: Set when `items` is empty.
         degraded: What is missing, when something is.
+        ineligible: Items that the last check took out again: anything but 0 is a fault of ours.
     """
 
     recommendation_id: str
@@ -89,6 +91,7 @@ class Recommendations:
     items: list[RecommendedItem]
     why_empty: WhyEmpty | None = None
     degraded: tuple[str, ...] = ()
+    ineligible: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +143,9 @@ class Recommender:
             state = self._serving.read(user_id, with_seen=query.exclude_seen)
             with self.lock:
                 model = self.synchronise(state.manifest, state.catalog_revision)
-                answer, record = self._answer(user_id, query, state, model)
+                return self._answer(user_id, query, state, model)
         except TransientError:
             return self._degraded(query)
-        try:
-            self._serving.remember(answer.recommendation_id, record)
-        except TransientError:  # the list stands, it only cannot be explained later
-            return replace(answer, degraded=("serving_state",))
-        return answer
 
     def synchronise(self, manifest: Manifest | None, catalog_revision: int) -> PublishedModel:
         """Bring model and catalogue in memory to what Redis says; the caller holds the lock."""
@@ -205,46 +203,44 @@ class Recommender:
 
     def _answer(
         self, user_id: str, query: Query, state: RequestState, model: PublishedModel
-    ) -> tuple[Recommendations, dict[str, Any]]:
-        """The list and what is remembered of it."""
-        as_of = int(self.clock()) // 60 * 60
+    ) -> Recommendations:
+        """The list, under an id that says what it was computed from."""
+        now = self.clock()
+        as_of = int(now) // 60 * 60
         felt = interest(model.encoder, model.matrix, state.history, as_of)
         declared = declared_categories(state.document)
         values = scores(model.matrix, felt)
         bonus = declared_amount(felt)
         liked = self.view.in_categories(declared)
         values[liked] += bonus
-        allowed, why = self._allowed(model, query, state)
+        allowed, why = self._allowed(model, query, state, now)
         rows = top_k(values, allowed, query.k)
         items = [self._scored(model, felt, row, bonus if liked[row] else 0.0) for row in rows]
         items.sort(key=lambda item: (-item.score, item.item_id))
-        answer = Recommendations(
-            recommendation_id=uuid.uuid4().hex,
+        eligible = [item for item in items if self.view.is_eligible(item.item_id, now)]
+        context = AnswerContext(
+            model_version=model.model_version,
+            epoch=model.matrix.epoch,
+            as_of=as_of,
+            history_revision=state.history_revision,
+            catalog_revision=self.view.revision,
+            digest=context_digest(user_id, felt.events),
+            declared=tuple(declared),
+        )
+        return Recommendations(
+            recommendation_id=context.new_id(),
             model_version=model.model_version,
             history_revision=state.history_revision,
-            items=items,
-            why_empty=None if items else why,
+            items=eligible,
+            why_empty=None if eligible else why,
+            ineligible=len(items) - len(eligible),
         )
-        record = {
-            "user_id": user_id,
-            "model_version": model.model_version,
-            "epoch": model.matrix.epoch,
-            "as_of": as_of,
-            "declared": declared,
-            "events": [
-                (e.occurred_at_ms, e.event_id, e.item_id, e.event_type) for e in felt.events
-            ],
-            "items": [item.item_id for item in items],
-            "liked": [model.matrix.item_ids[row] for row in rows if liked[row]],
-            "history_revision": state.history_revision,
-        }
-        return answer, record
 
     def _allowed(
-        self, model: PublishedModel, query: Query, state: RequestState
+        self, model: PublishedModel, query: Query, state: RequestState, now: float
     ) -> tuple[npt.NDArray[np.bool_], WhyEmpty]:
         """The one final check: which rows may be returned, and what each rule took away."""
-        eligible = self.view.eligible(self.clock())
+        eligible = self.view.eligible(now)
         candidates = np.ones(len(eligible), dtype=np.bool_)
         if query.category:
             candidates = self.view.in_category(query.category)

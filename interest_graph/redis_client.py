@@ -12,7 +12,7 @@ import structlog
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from .errors import SettingsError
+from .errors import SettingsError, StreamUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,6 @@ ITEM_IDS = "ig:item_ids"
 USER_REVISIONS = "ig:user_revisions"
 USER_IDS = "ig:user_ids"
 MANIFEST = "ig:manifest"
-POPULAR = "ig:popular"
 
 logger = structlog.get_logger(__name__)
 
@@ -57,11 +56,6 @@ def seen_key(user_id: str) -> str:
 def deltas_key(model_version: str) -> str:
     """Hash of the numbered deltas published after a model."""
     return f"ig:deltas:{model_version}"
-
-
-def recommendation_key(recommendation_id: str) -> str:
-    """What an answer was computed from, until it expires."""
-    return f"ig:recommendation:{recommendation_id}"
 
 
 def item_hash(item_id: str) -> int:
@@ -132,7 +126,8 @@ def check_durability(client: redis.Redis, settings: Settings) -> None:
         "maxmemory-policy": "noeviction",
         "no-appendfsync-on-rewrite": "no",
     }
-    found = {name: cast("dict[str, Any]", client.config_get(name)).get(name) for name in wanted}
+    with translated(StreamUnavailableError, "the event log"):
+        found = {name: cast("dict[str, Any]", client.config_get(name)).get(name) for name in wanted}
     wrong = [f"{name} {value}" for name, value in wanted.items() if found[name] != value]
     if wrong:
         msg = f"the Redis at log_url may lose accepted events: set {', '.join(wrong)}"

@@ -79,18 +79,12 @@ def refresh_items(
         moved = _moved(subgraph, encoding, model, written, similar)
         if moved:
             serving.publish(_delta(moved, rows, encoding, similar, encoder.model_version))
+        far = _far(rows, encoding, written, settings.refresh_epsilon)
+        if far:
+            learned.mark_neighbors_stale(tx, far, MARKED_PER_ITEM)
         return written
 
-    written = graph.write(write_and_publish)
-    far = [
-        item_id
-        for position, item_id in enumerate(subgraph.item_ids)
-        if item_id in written
-        and _distance(rows[position], encoding.embeddings[position]) > settings.refresh_epsilon
-    ]
-    if far:
-        graph.write(lambda tx: learned.mark_neighbors_stale(tx, far, MARKED_PER_ITEM))
-    return sorted(written)
+    return sorted(graph.write(write_and_publish))
 
 
 def _write(
@@ -184,6 +178,17 @@ def _similar(
         edges.sort(key=lambda edge: (-edge["weight"], edge["item_id"]))
         result[item_id] = edges[:width]
     return result
+
+
+def _far(
+    rows: Sequence[Row], encoding: ItemEncoding, written: set[str], epsilon: float
+) -> list[str]:
+    """The written items whose embedding moved by more than epsilon."""
+    return [
+        row["item_id"]
+        for row, embedding in zip(rows, encoding.embeddings, strict=True)
+        if row["item_id"] in written and _distance(row, embedding) > epsilon
+    ]
 
 
 def _distance(row: Row, embedding: Floats) -> float:

@@ -72,5 +72,5 @@ def build_services(settings: Settings) -> Services:
         serving=serving,
         graph=GraphStore(settings),
         recommender=recommender,
-        explainer=Explainer(recommender, serving),
+        explainer=Explainer(recommender, serving, items),
     )

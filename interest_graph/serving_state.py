@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 
 from . import redis_client as keys
-from .errors import ServingStateUnavailableError
+from .errors import DeltaGoneError, ServingStateUnavailableError
 from .history import HistoryEvent, unpack
 from .item_matrix import ItemDelta
 from .redis_client import script, translated
@@ -106,7 +106,7 @@ class ServingState:
         for number, payload in zip(numbers, packed, strict=True):
             if payload is None:
                 msg = f"delta {number} of model {model_version} is gone"
-                raise ServingStateUnavailableError(msg)
+                raise DeltaGoneError(msg)
             deltas.append(replace(ItemDelta.unpack(payload), epoch=int(number)))
         return deltas
 
@@ -126,21 +126,6 @@ class ServingState:
                 keys=[keys.MANIFEST, keys.deltas_key(model_version)], args=[model_version]
             )
         return int(epoch)
-
-    def remember(self, recommendation_id: str, record: dict[str, Any]) -> None:
-        """Keep what an answer was computed from until it expires."""
-        with translated(ServingStateUnavailableError, "the serving state"):
-            self._client.set(
-                keys.recommendation_key(recommendation_id),
-                orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY),
-                ex=self._settings.recommendation_ttl_s,
-            )
-
-    def recall(self, recommendation_id: str) -> dict[str, Any] | None:
-        """What an answer was computed from; None when it is unknown or expired."""
-        with translated(ServingStateUnavailableError, "the serving state"):
-            record = self._client.get(keys.recommendation_key(recommendation_id))
-        return cast("dict[str, Any]", orjson.loads(cast("bytes", record))) if record else None
 
 
 def _manifest(fields: list[bytes | None]) -> Manifest | None:

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     interest_events: Annotated[int, Field(ge=1, le=1000)] = 50
     """Newest events an interest is computed from."""
     seen_items: Annotated[int, Field(ge=100)] = 4000
-    """Seen items remembered for each user."""
+    """Seen items remembered for each user; beyond it one at random is forgotten."""
     max_log_entries: Annotated[int, Field(ge=100)] = 500_000
     """Entries the log holds before the API answers 429."""
     durability: Literal["always", "everysec"] = "always"
@@ -128,8 +128,6 @@ class Settings(BaseSettings):
     """Where workers compute."""
     torch_threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads torch uses in a worker."""
-    recommendation_ttl_s: Annotated[int, Field(ge=1)] = 3600
-    """Seconds during which an answer can be explained by its recommendation_id."""
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600_000
     """Requests a key may make in a minute."""
     redis_timeout_s: Annotated[float, Field(gt=0)] = 2.0
@@ -154,6 +152,9 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         if unknown := set(self.seen_event_types) - set(self.event_types):
             msg = f"seen_event_types: {sorted(unknown)} are not declared in event_types"
+            raise ValueError(msg)
+        if self.serving_url != self.log_url:
+            msg = "serving_url: must equal log_url, since one script writes to both"
             raise ValueError(msg)
         return self
 

@@ -121,7 +121,7 @@ def training_config(settings: Settings) -> TrainingConfig:
         similar_items=settings.similar_items,
         num_neighbors=settings.num_neighbors,
         popularity_half_life_days=settings.popularity_half_life_days,
-        log_dir=settings.models_dir.parent / "tensorboard",
+        log_dir=settings.models_dir / "tensorboard",
     )
 
 

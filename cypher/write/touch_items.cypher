@@ -1,5 +1,6 @@
 // Purpose: create items unknown so far as stubs, add to their popularity, mark them stale.
-// Parameters: $items list of {item_id string, events integer, popularity float}
+// Parameters: $items list of {item_id string, events integer, popularity float,
+//   since_ms integer}
 // Columns: touched
 UNWIND $items AS row
 MERGE (item:Item {item_id: row.item_id})
@@ -12,6 +13,6 @@ SET
   item.event_count = coalesce(item.event_count, 0) + row.events,
   item.popularity = coalesce(item.popularity, 0.0) + row.popularity,
   item.facts_revision = item.facts_revision + row.events,
-  item.stale_since = coalesce(item.stale_since, datetime()),
+  item.stale_since = coalesce(item.stale_since, datetime({epochMillis: coalesce(row.since_ms, timestamp())})),
   item.updated_at = datetime()
 RETURN count(item) AS touched

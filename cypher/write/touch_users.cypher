@@ -1,6 +1,6 @@
 // Purpose: create users unknown so far as stubs and mark users stale by their new events; a user
 //   who was erased is not brought back.
-// Parameters: $users list of {user_id string, events integer}
+// Parameters: $users list of {user_id string, events integer, since_ms integer}
 // Columns: user_id, erased
 UNWIND $users AS row
 MERGE (user:User {user_id: row.user_id})
@@ -10,7 +10,7 @@ ON CREATE SET
   user.refreshed_revision = 0
 SET
   user.facts_revision = user.facts_revision + row.events,
-  user.stale_since = coalesce(user.stale_since, datetime()),
+  user.stale_since = coalesce(user.stale_since, datetime({epochMillis: coalesce(row.since_ms, timestamp())})),
   user.updated_at = datetime()
 WITH user, row.user_id AS user_id, EXISTS { (:ErasedUser {user_id: row.user_id}) } AS erased
 FOREACH (gone IN CASE WHEN erased THEN [user] ELSE [] END | DETACH DELETE gone)

@@ -8,6 +8,7 @@ local bound, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local keep, seen_bound = tonumber(ARGV[3]), tonumber(ARGV[4])
 local count = (#KEYS - 2) / 3
 local HEAD = 9 -- u48 time, u8 event type, u8 length of event_id, u8 length of item_id
+local TAIL = 8 -- u48 history revision, u16 length of the entry
 
 -- Byte order whatever the server's locale: -1, 0 or 1.
 local function compare(a, b)
@@ -30,7 +31,17 @@ local function entry_length_before(history, stop)
 end
 
 local function first_length(history)
-  return HEAD + string.byte(history, 8) + string.byte(history, 9) + 2
+  return HEAD + string.byte(history, 8) + string.byte(history, 9) + TAIL
+end
+
+-- The entry with its history revision, which only this script knows.
+local function stamped(entry, revision)
+  local bytes = {}
+  for i = 6, 1, -1 do
+    bytes[i] = string.char(revision % 256)
+    revision = math.floor(revision / 256)
+  end
+  return string.sub(entry, 1, #entry - TAIL) .. table.concat(bytes) .. string.sub(entry, #entry - 1)
 end
 
 -- A resend after the duplicate window is the event that the history holds, whatever its time.
@@ -94,7 +105,7 @@ for i = 1, count do
       local stored = redis.call('HMGET', user, 'h', 'n')
       histories[user], sizes[user] = stored[1] or '', tonumber(stored[2] or '0')
     end
-    histories[user], sizes[user] = insert(histories[user], ARGV[4 * i + 3], sizes[user])
+    histories[user], sizes[user] = insert(histories[user], stamped(ARGV[4 * i + 3], revision), sizes[user])
     if member ~= '' and redis.call('SADD', seen, member) == 1 and redis.call('SCARD', seen) > seen_bound then
       redis.call('SPOP', seen)
     end

@@ -83,7 +83,7 @@ class Shop:
 
     def explainer(self, recommender: Recommender | None = None) -> Explainer:
         """An explainer on a recommender's memory."""
-        return Explainer(recommender or self.recommender(), self.serving)
+        return Explainer(recommender or self.recommender(), self.serving, self.items)
 
     def event(self, event_id: str, user_id: str, item_id: str, kind: str, **more: Any) -> Event:
         """A valid event; by default an hour ago."""

@@ -215,9 +215,8 @@ def test_without_redis_the_popular_items_come_from_memory(shop: Shop, settings: 
     away.close()
 
 
-@pytest.mark.parametrize("fails", ["remember", "deltas"])
 def test_redis_going_away_within_a_request_degrades_it(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, fails: str
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When Redis goes away after the first read there is still a list, marked as degraded."""
     process = shop.recommender()
@@ -228,7 +227,7 @@ def test_redis_going_away_within_a_request_degrades_it(
         message = "the serving state does not answer"
         raise ServingStateUnavailableError(message)
 
-    monkeypatch.setattr(shop.serving, fails, gone)
+    monkeypatch.setattr(shop.serving, "deltas", gone)
     answer = process.recommend("u-1", Query(k=3))
     assert len(answer.items) == 3
     assert answer.degraded

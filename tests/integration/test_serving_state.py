@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import redis
 
     from interest_graph.serving_state import ServingState
-    from interest_graph.settings import Settings
 
 
 def test_deltas_are_numbered_without_gaps(serving: ServingState) -> None:
@@ -58,17 +57,6 @@ def test_a_delta_that_is_gone_is_not_skipped(serving: ServingState, log: redis.R
     log.hdel(keys.deltas_key(FIRST), "1")
     with pytest.raises(ServingStateUnavailableError, match="delta 1"):
         serving.deltas(FIRST, 0, 2)
-
-
-def test_an_answer_is_remembered_for_its_time(
-    serving: ServingState, log: redis.Redis, settings: Settings
-) -> None:
-    """What an answer was computed from expires after the time that the settings give."""
-    serving.remember("r-1", {"user_id": "u-1"})
-    assert serving.recall("r-1") == {"user_id": "u-1"}
-    assert serving.recall("r-2") is None
-    left = log.ttl(keys.recommendation_key("r-1"))
-    assert settings.recommendation_ttl_s - 5 < int(left) <= settings.recommendation_ttl_s  # type: ignore[arg-type]
 
 
 def test_before_anything_is_written_all_is_empty(serving: ServingState) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from interest_graph.api_key import ApiKeyStore
     from interest_graph.services import Services
 
+NOBODY = "redis://127.0.0.1:1/0"
+"""Where no Redis answers."""
+
 
 @dataclass
 class FakeKeys:
@@ -188,9 +191,7 @@ class FakeGraph:
 class FakeServices:
     """Stands for the core's Services."""
 
-    settings: Settings = field(
-        default_factory=lambda: Settings(serving_url="redis://127.0.0.1:1/0")
-    )
+    settings: Settings = field(default_factory=lambda: Settings(log_url=NOBODY, serving_url=NOBODY))
     keys: FakeKeys = field(default_factory=FakeKeys)
     events: FakeEvents = field(default_factory=FakeEvents)
     items: FakeDocuments = field(default_factory=lambda: FakeDocuments("item"))

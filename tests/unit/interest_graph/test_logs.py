@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import orjson
+import pytest
 import structlog
 
 from interest_graph.logs import MASKED, configure_logs
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    """Other tests must not write to the stream that pytest closes after this one."""
+    yield
+    structlog.reset_defaults()
 
 
 def test_what_must_not_be_written_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
