@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     log_url: str = "redis://127.0.0.1:6379/0"
     """Redis that holds the log: accepted events that are not in the graph yet, and the keys."""
     serving_url: str = "redis://127.0.0.1:6379/0"
-    """Redis that holds the serving state: histories, catalogue, manifest."""
+    """Redis that holds the serving state: histories, catalogue, manifest; where the log is."""
     broker_url: str = "redis://127.0.0.1:6379/1"
     """Redis that carries Celery's wake-ups."""
     models_dir: Path = Path("models-published")
@@ -136,6 +136,14 @@ class Settings(BaseSettings):
     """Seconds before a transaction in Neo4j is given up."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe log line that is written."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_server(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The serving state is where the log is, unless it is named."""
+        if "log_url" in values:
+            return {"serving_url": values["log_url"], **values}
+        return values
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

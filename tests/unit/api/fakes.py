@@ -191,7 +191,7 @@ class FakeGraph:
 class FakeServices:
     """Stands for the core's Services."""
 
-    settings: Settings = field(default_factory=lambda: Settings(log_url=NOBODY, serving_url=NOBODY))
+    settings: Settings = field(default_factory=lambda: Settings(log_url=NOBODY))
     keys: FakeKeys = field(default_factory=FakeKeys)
     events: FakeEvents = field(default_factory=FakeEvents)
     items: FakeDocuments = field(default_factory=lambda: FakeDocuments("item"))
