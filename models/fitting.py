@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .text_encoder import TextEncoder
 
 Ints = npt.NDArray[np.int64]
+BETAS = (0.9, 0.98)  # a rare item's step after a pause is ten times smaller than with 0.999
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ class FitConfig:
         learning_rate: Of the networks.
         table_rate: Of tables and scales, as a multiple of `learning_rate`.
         weight_decay: Of all but tables and scales.
-        refinement_rate: Of the refinement of each edge, likewise; fast, it learns users by heart.
+        identity_rate: Of identities, likewise; most items are rare, and fast they are learned by
+            heart.
+        identity_decay: Weight decay of identities.
+        refinement_rate: Of the refinement of each edge, likewise, for the same reason.
         refinement_decay: Weight decay of the refinement of each edge.
         same_moment: Share of windows in which events of the same moment see each other.
         look_ahead: Share of targets drawn from all that follows instead of being the next event.
@@ -58,17 +62,19 @@ class FitConfig:
     """
 
     model: RecommenderConfig
-    epochs: int = 8
+    epochs: int = 4
     patience: int = 2
-    batch_windows: int = 48
-    negatives: int = 1024
+    batch_windows: int = 32
+    negatives: int = 768
     full_softmax_items: int = 4000
-    learning_rate: float = 3e-3
-    table_rate: float = 5.0
+    learning_rate: float = 1e-3
+    table_rate: float = 10.0
     weight_decay: float = 1e-4
-    refinement_rate: float = 0.3
+    identity_rate: float = 0.1
+    identity_decay: float = 1e-2
+    refinement_rate: float = 0.03
     refinement_decay: float = 1e-2
-    same_moment: float = 0.5
+    same_moment: float = 0.25
     look_ahead: float = 0.5
     text_batch: int = 64
     text_rate: float = 2e-5
@@ -261,8 +267,9 @@ def _optimizer(
     """AdamW with one group for networks, tables, edge refinements and the text encoder."""
     networks: list[nn.Parameter] = []
     tables: list[nn.Parameter] = []
+    identities = list(model.graph_encoder.identity.parameters())
     for name, parameter in model.named_parameters():
-        if name == "edge_net.refinement":
+        if name == "edge_net.refinement" or "encoder.identity" in name:
             continue
         table = parameter.dim() <= 1 and "norm" not in name and "bias" not in name
         table = table or name.startswith("edge_net")
@@ -271,6 +278,11 @@ def _optimizer(
     groups: list[dict[str, Sequence[nn.Parameter] | float]] = [
         {"params": networks, "lr": rate, "weight_decay": config.weight_decay},
         {"params": tables, "lr": rate * config.table_rate, "weight_decay": 0.0},
+        {
+            "params": identities,
+            "lr": rate * config.identity_rate,
+            "weight_decay": config.identity_decay,
+        },
         {
             "params": [model.edge_net.refinement],
             "lr": rate * config.refinement_rate,
@@ -285,4 +297,4 @@ def _optimizer(
                 "weight_decay": config.weight_decay,
             }
         )
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, betas=BETAS)

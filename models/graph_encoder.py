@@ -37,7 +37,7 @@ class GraphEncoderConfig:
     static_dim: int = 32
     hidden: int = 32
     neighbor_share: float = 0.5
-    identity_dropout: float = 0.2
+    identity_dropout: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)

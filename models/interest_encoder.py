@@ -38,8 +38,8 @@ class InterestEncoderConfig:
     heads: int = 2
     knots: int = 16
     dropout: float = 0.1
-    rank_decay: float = 0.95
-    score_scale: float = 8.0
+    rank_decay: float = 0.98
+    score_scale: float = 1.0
 
 
 class _Block(nn.Module):

@@ -1,0 +1,124 @@
+"""The interest encoder in torch against the NumPy one that serves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interest_graph import interest as serving
+from models.interest_encoder import InterestEncoder, InterestEncoderConfig, at_knots
+
+CONFIG = InterestEncoderConfig(dim=16, max_events=12, event_weights=(0.1, 0.5, 1.0))
+
+
+def make_encoder(seed: int = 0) -> InterestEncoder:
+    """An encoder whose every parameter is random."""
+    torch.manual_seed(seed)
+    encoder = InterestEncoder(CONFIG).eval()
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    return encoder
+
+
+def ask(
+    encoder: InterestEncoder, values: np.ndarray, types: np.ndarray, times: np.ndarray, now: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """α and γ of one user's events, from torch."""
+    with torch.no_grad():
+        alpha, gamma = encoder(
+            torch.from_numpy(values)[None],
+            torch.from_numpy(types)[None],
+            torch.from_numpy(times)[None],
+            torch.tensor([[len(times) - 1]]),
+            torch.tensor([[now]], dtype=torch.float64),
+        )
+    return alpha[0, 0].numpy(), gamma[0, 0].numpy()
+
+
+@given(st.integers(1, 12), st.integers(0, 10_000))
+@settings(deadline=None, max_examples=50)
+def test_torch_and_numpy_agree(count: int, seed: int) -> None:
+    """For any events both give the same α and γ within 1e-5."""
+    rng = np.random.default_rng(seed)
+    encoder = make_encoder(seed % 5)
+    values = rng.normal(0, 1, (count, 16)).astype(np.float32)
+    types = rng.integers(0, 3, count)
+    times = 1.7e9 + np.sort(rng.exponential(10.0 ** rng.integers(0, 8), count).cumsum())
+    now = float(times[-1] + rng.exponential(1e5))
+    alpha, gamma = ask(encoder, values, types, times, now)
+    served = serving.InterestEncoder(encoder.tensors())
+    served_alpha, served_gamma = served.weights(values, types, now - times)
+    np.testing.assert_allclose(served_alpha, alpha, atol=1e-5)
+    np.testing.assert_allclose(served_gamma, gamma, rtol=1e-4, atol=1e-5)
+
+
+def test_every_position_answers_as_if_it_were_the_last() -> None:
+    """In one pass over a window each question sees what it would see alone: it is causal."""
+    rng = np.random.default_rng(1)
+    encoder = make_encoder()
+    values = rng.normal(0, 1, (10, 16)).astype(np.float32)
+    types, times = rng.integers(0, 3, 10), 1.7e9 + np.arange(10) * 5000.0
+    last = torch.arange(10)[None]
+    with torch.no_grad():
+        alpha, gamma = encoder(
+            torch.from_numpy(values)[None],
+            torch.from_numpy(types)[None],
+            torch.from_numpy(times)[None],
+            last,
+            torch.from_numpy(times + 60)[None],
+        )
+    for end in range(10):
+        cut = slice(None, end + 1)
+        alone = ask(encoder, values[cut], types[cut], times[cut], times[end] + 60)
+        np.testing.assert_allclose(alpha[0, end, cut], alone[0], atol=1e-5)
+        np.testing.assert_allclose(gamma[0, end, cut], alone[1], rtol=1e-4)
+        assert not alpha[0, end, end + 1 :].any()
+        assert not gamma[0, end, end + 1 :].any()
+
+
+def test_nothing_visible_gives_no_weight_and_finite_gradients() -> None:
+    """A question without events has α and γ of zero, and training through it stays finite."""
+    encoder = make_encoder().train()
+    values = torch.randn(1, 3, 16, requires_grad=True)
+    times = torch.arange(3, dtype=torch.float64)[None]
+    types, last = torch.zeros(1, 3, dtype=torch.int64), torch.tensor([[-1, 0, 1]])
+    alpha, gamma = encoder(values, types, times, last, times)
+    assert not alpha[0, 0].any()
+    assert not gamma[0, 0].any()
+    (alpha.sum() + gamma.sum()).backward()
+    assert values.grad is not None
+    assert torch.isfinite(values.grad).all()
+
+
+def test_weights_survive_saving() -> None:
+    """Loading a state into a fresh encoder gives the same answers."""
+    encoder, other = make_encoder(), InterestEncoder(CONFIG).eval()
+    other.load_state_dict(encoder.state_dict())
+    values, types = np.ones((4, 16), np.float32), np.array([0, 1, 2, 0])
+    times = 1.7e9 + np.arange(4.0)
+    for one, two in zip(
+        ask(encoder, values, types, times, 1.7e9 + 9),
+        ask(other, values, types, times, 1.7e9 + 9),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_no_events_have_no_weights() -> None:
+    """The serving encoder answers an empty history with empty weights."""
+    served = serving.InterestEncoder(make_encoder().tensors())
+    alpha, gamma = served.weights(np.zeros((0, 16), np.float32), np.zeros(0, np.int64), np.zeros(0))
+    assert len(alpha) == len(gamma) == 0
+
+
+@pytest.mark.parametrize("knots", [2, 16])
+def test_both_read_tables_of_time_alike(knots: int) -> None:
+    """Torch and NumPy read a table at the same place, outside its range as well."""
+    table = np.random.default_rng(0).normal(0, 1, (knots, 3)).astype(np.float32)
+    seconds = np.array([-1.0, 0.0, 59.0, 1e4, 1e7, 1e12, np.inf])
+    ours = at_knots(torch.from_numpy(table), torch.from_numpy(seconds)).numpy()
+    np.testing.assert_allclose(ours, serving.at_knots(table, seconds), atol=1e-6)
