@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from celery.signals import celeryd_after_setup, worker_process_init
 
-from interest_graph.errors import TransientError
+from interest_graph.errors import InterestGraphError, TransientError
 from interest_graph.refresh_items import refresh_items
 from interest_graph.refresh_users import refresh_users
 
-from .wake_up import REFRESH_ITEMS, REFRESH_USERS
+from .wake_up import REFRESH_ITEMS, REFRESH_QUEUE, REFRESH_USERS
 from .worker_state import WorkerState
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ logger = structlog.get_logger(__name__)
 def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> WorkerState:
     """Add the refresh tasks to the application; returns what they hold."""
     state = WorkerState(settings)
+    _warm_up(state)
 
     @app.task(name=REFRESH_USERS, shared=False)
     def refresh_users_task(user_ids: list[str]) -> None:
@@ -53,3 +55,21 @@ def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> Worke
         metrics.nodes_refreshed.labels("Item").inc(len(written))
 
     return state
+
+
+def _warm_up(state: WorkerState) -> None:
+    """Load the model when a worker of the refresh queue starts, not when the first event waits."""
+    queues: list[str] = []
+
+    @celeryd_after_setup.connect(weak=False)
+    def note_queues(instance: Any, **_: object) -> None:
+        queues.extend(instance.app.amqp.queues)
+
+    @worker_process_init.connect(weak=False)
+    def load_model(**_: object) -> None:
+        if REFRESH_QUEUE not in queues:
+            return
+        try:
+            state.warm()
+        except InterestGraphError as error:  # the first task tries again
+            logger.warning("model_not_loaded", error=str(error))

@@ -42,6 +42,13 @@ class WorkerState:
         if "graph" in self.__dict__:
             self.graph.close()
 
+    def warm(self) -> None:
+        """Load the published model, if there is one, with its text encoder."""
+        manifest, _ = self.serving.head()
+        if manifest is not None:
+            self.shelf.current(manifest)
+            self.encoder(manifest.model_version).encode_texts(["warm"])
+
     def encoder(self, model_version: str) -> ItemEncoder:
         """The item encoder of a published model, loaded once."""
         from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads after the fork
