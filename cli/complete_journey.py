@@ -22,8 +22,9 @@ PURCHASES = 100_000
 MIN_HOUSEHOLDS_OF_ITEM = 5
 SEED = 7
 SURPRISES = 12
+CANDIDATES = 20
 RECENT = 50
-LOYAL = 200
+LOYAL = 60
 MIN_BUYERS_OF_KIND = 25
 # Money that changed hands without a product: fuel, coupons, services.
 NO_PRODUCTS = (
@@ -71,18 +72,20 @@ class CompleteJourney:
             moment: datetime = row.pop("occurred_at")
             yield {**row, "event_type": "purchase", "occurred_at": moment.isoformat()}
 
-    def protagonist(self) -> tuple[str, list[str]]:
-        """A household that buys many kinds of things, and favourites of kinds it never bought.
+    def candidates(self) -> dict[str, list[str]]:
+        """Households that buy many kinds of things, each with favourites of kinds it never bought.
 
         The favourites come from kinds that who buys them buys again and again, such as baby food:
         one event says most there.
         """
         kinds = self.items.select("item_id", kind=pl.col("path").list.get(1))
         sold = self.purchases.join(kinds, on="item_id", how="inner").filter(pl.col("kind") != "")
-        user_id = _most_varied(sold)
-        theirs = sold.filter(pl.col("user_id") == user_id)["kind"].unique()
-        others = sold.filter(~pl.col("kind").is_in(theirs.implode()))
-        return user_id, _favourites(others)
+        found: dict[str, list[str]] = {}
+        for user_id in _most_varied(sold):
+            theirs = sold.filter(pl.col("user_id") == user_id)["kind"].unique()
+            others = sold.filter(~pl.col("kind").is_in(theirs.implode()))
+            found[user_id] = _favourites(others)
+        return found
 
 
 def read_complete_journey(
@@ -109,13 +112,14 @@ def read_complete_journey(
     )
 
 
-def _most_varied(sold: pl.DataFrame) -> str:
-    """The household whose newest purchases are of the most kinds, among those with many."""
+def _most_varied(sold: pl.DataFrame) -> list[str]:
+    """The households whose newest purchases are of the most kinds, among those with many."""
     recent = sold.sort("occurred_at", "event_id").group_by("user_id").tail(RECENT)
     counts = recent.group_by("user_id").agg(pl.col("kind").n_unique().alias("kinds"))
     loyal = sold.group_by("user_id").len().filter(pl.col("len") >= LOYAL).select("user_id")
     counts = counts.join(loyal, on="user_id", how="semi")
-    return str(counts.sort("kinds", "user_id", descending=True)["user_id"][0])
+    found: list[str] = counts.sort("kinds", "user_id", descending=True)["user_id"].to_list()
+    return found[:CANDIDATES]
 
 
 def _favourites(sold: pl.DataFrame) -> list[str]:

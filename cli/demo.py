@@ -15,7 +15,8 @@ from interest_graph.graph.reads import count_stale
 from interest_graph.services import build_services
 
 from .api_client import ApiClient
-from .demo_story import Story, StoryTeller, show_ways_on
+from .demo_choice import Candidate, choose
+from .demo_story import EVENT_TYPE, K, StoryTeller, show_ways_on
 from .loading.loader import LoadOptions, load
 from .loading.mapping import FieldMapping
 from .loading.progress_file import ProgressFile
@@ -49,20 +50,13 @@ class DemoState:
         everything: Whether all the data were loaded, or a slice.
         ends_on: The day on which the loaded data end.
         key: An API key for the person at the terminal.
-        user_id: The household that the story is about.
-        surprises: Items of kinds that it has never bought.
+        candidates: Households that the story may be about, with items they never bought.
     """
 
     everything: bool
     ends_on: str
     key: str
-    user_id: str
-    surprises: list[str]
-
-    @property
-    def story(self) -> Story:
-        """Whom the story is about."""
-        return Story(self.user_id, tuple(self.surprises))
+    candidates: dict[str, list[str]]
 
 
 def prepare(paths: StackPaths, report: Report, *, everything: bool) -> tuple[Settings, DemoState]:
@@ -90,8 +84,10 @@ def tell_story(paths: StackPaths, settings: Settings, state: DemoState) -> None:
     status = read_status(paths, settings)
     client = ApiClient(status.api_url, state.key)
     with closing(build_services(settings)) as services:
-        told = StoryTeller(client, services, state.story).tell()
-    show_ways_on(state.story, told, status, client)
+        candidates = [Candidate(user, tuple(items)) for user, items in state.candidates.items()]
+        choice = choose(services, candidates, EVENT_TYPE, K)
+        told = StoryTeller(client, services, choice).tell()
+    show_ways_on(told, status, client)
 
 
 def _load(paths: StackPaths, services: Services, report: Report, *, everything: bool) -> DemoState:
@@ -120,8 +116,7 @@ def _load(paths: StackPaths, services: Services, report: Report, *, everything: 
             name_bad=_must_be_good,
         )
     key = ApiKeyStore(services.log).create(["events:write", "catalog:write", "read"], "demo")
-    user_id, surprises = journey.protagonist()
-    state = DemoState(everything, ends_on, key, user_id, surprises)
+    state = DemoState(everything, ends_on, key, journey.candidates())
     write_private(paths.data_dir / "demo.json", json.dumps(asdict(state)))
     return state
 

@@ -19,26 +19,14 @@ if TYPE_CHECKING:
     from interest_graph.services import Services
 
     from .api_client import ApiClient
+    from .demo_choice import Choice
     from .local_stack.status import Status
 
 K = 8
 REASONS = 5
 FOLLOW_S = 30.0
 POLL_S = 0.02
-EVENT_TYPE = "add_to_cart"
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """Whom the demo is about.
-
-    Args:
-        user_id: A household with a long history.
-        surprises: Items of kinds that it has never bought.
-    """
-
-    user_id: str
-    surprises: tuple[str, ...]
+EVENT_TYPE = "purchase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +34,12 @@ class Told:
     """What the story left behind.
 
     Args:
+        user_id: Whom it was about.
         event_id: The event that was sent.
         item_id: The item on top of the list afterwards.
     """
 
+    user_id: str
     event_id: str
     item_id: str
 
@@ -60,16 +50,16 @@ class StoryTeller:
     Args:
         client: Calls the API as a shop would.
         services: To look into the histories and the graph from outside the API.
-        story: Whom it is about.
+        choice: Whom it is about, and what happens.
     """
 
-    def __init__(self, client: ApiClient, services: Services, story: Story) -> None:
+    def __init__(self, client: ApiClient, services: Services, choice: Choice) -> None:
         self._client = client
         self._services = services
-        self._user_id = story.user_id
-        self._surprises = story.surprises
+        self._user_id = choice.user_id
+        self._choice = choice
         self._console = Console(highlight=False)
-        self._lists = f"/v1/users/{story.user_id}/recommendations"
+        self._lists = f"/v1/users/{choice.user_id}/recommendations"
 
     def tell(self) -> Told:
         """Show the list, its reasons, one event and what it changed."""
@@ -78,12 +68,16 @@ class StoryTeller:
         self._console.rule(f"[bold]What should {self._user_id} see now?")
         say(_list(before["items"]))
         self._explain(before["items"][0]["item_id"], before["recommendation_id"])
-        surprise = self._client.get(f"/v1/items/{self._something_new()}")
+        surprise = self._client.get(f"/v1/items/{self._choice.item_id}")
         title = escape(surprise.get("title", surprise["item_id"]))
-        self._console.rule(f"[bold]One event: {self._user_id} puts {title} into the cart")
+        self._console.rule(f"[bold]One event: {self._user_id} buys {title}, for the first time")
         revision = self._facts_revision()
         began = time.perf_counter()
-        sent = {"user_id": self._user_id, "item_id": surprise["item_id"], "event_type": EVENT_TYPE}
+        sent = {
+            "user_id": self._user_id,
+            "item_id": surprise["item_id"],
+            "event_type": self._choice.event_type,
+        }
         event_id = str(self._client.post("/v1/events", sent)["event_ids"][0])
         accepted = time.perf_counter() - began
         after = self._client.get(f"{self._lists}?k={K}")
@@ -98,7 +92,7 @@ class StoryTeller:
             f"[bold]{_duration(listed)}[/]; a fact in the graph after [bold]{in_graph}[/]; "
             f"its interests recomputed there after [bold]{refreshed}[/]."
         )
-        return Told(event_id, after["items"][0]["item_id"])
+        return Told(self._user_id, event_id, after["items"][0]["item_id"])
 
     def _explain(self, item_id: str, recommendation_id: str) -> None:
         """Why one item is in a list: the largest terms of its score."""
@@ -115,13 +109,6 @@ class StoryTeller:
         self._console.print(f"\n[bold]Why?[/] {escape(found['sentence'])}")
         self._console.print(drawn)
         self._console.print(f"  [dim]sum {total:.6f}, score {found['score']:.6f}[/]\n")
-
-    def _something_new(self) -> str:
-        """An item of a kind that the household's recent history does not have."""
-        history = self._services.serving.read(self._user_id, with_seen=False).history
-        known = {event.item_id for event in history}
-        fresh = [item_id for item_id in self._surprises if item_id not in known]
-        return (fresh or list(self._surprises))[0]
 
     def _facts_revision(self) -> int:
         """How many facts of the household the graph has taken."""
@@ -149,18 +136,18 @@ class StoryTeller:
         return in_graph, refreshed
 
 
-def show_ways_on(story: Story, told: Told, status: Status, client: ApiClient) -> None:
+def show_ways_on(told: Told, status: Status, client: ApiClient) -> None:
     """Print the Cypher, the addresses, the key, and lines to copy."""
     console = Console(highlight=False, soft_wrap=True)
     console.rule("[bold]See it in the graph")
     query = load("analyst/follow_event").text
     body = "\n".join(line for line in query.splitlines() if not line.startswith("//"))
-    console.print(f":param user_id => '{story.user_id}'; :param event_id => '{told.event_id}';")
+    console.print(f":param user_id => '{told.user_id}'; :param event_id => '{told.event_id}';")
     console.print(escape(body))
     console.rule("[bold]Go on from here")
     call = f'curl -s -H "Authorization: Bearer {client.key}"'
-    url = f"{client.url}/v1/users/{story.user_id}/recommendations"
-    event = f'{{"user_id":"{story.user_id}","item_id":"{told.item_id}","event_type":"click"}}'
+    url = f"{client.url}/v1/users/{told.user_id}/recommendations"
+    event = f'{{"user_id":"{told.user_id}","item_id":"{told.item_id}","event_type":"click"}}'
     send = f"-H 'Content-Type: application/json' -d '{event}' {client.url}/v1/events"
     browser = status.browser_url or status.neo4j_uri
     lines = (
