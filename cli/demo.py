@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from .local_stack.report import Report
 
 GRAPH_TIMEOUT_S = 900.0
-REFRESH_TIMEOUT_S = 300.0
+# After training everything is refreshed once; on a later start little is, and nobody waits long.
+FIRST_REFRESH_S = 300.0
+LATER_REFRESH_S = 8.0
 POLL_S = 0.2
 
 
@@ -73,9 +75,10 @@ def prepare(paths: StackPaths, report: Report, *, everything: bool) -> tuple[Set
         if state is None or state.everything != everything:
             state = _load(paths, services, report, everything=everything)
         _wait_for_graph(services, report)
-        if services.serving.head()[0] is None:
+        first = services.serving.head()[0] is None
+        if first:
             _train(settings, report)
-        _wait_for_refresh(services, report)
+        _wait_for_refresh(services, report, FIRST_REFRESH_S if first else LATER_REFRESH_S)
     return settings, state
 
 
@@ -165,10 +168,10 @@ def _train(settings: Settings, report: Report) -> None:
     )
 
 
-def _wait_for_refresh(services: Services, report: Report) -> None:
+def _wait_for_refresh(services: Services, report: Report, patience_s: float) -> None:
     """Wait until nothing in the graph is stale, so that what follows is the effect of one event."""
     what = "Refreshing interests"
-    deadline = time.monotonic() + REFRESH_TIMEOUT_S
+    deadline = time.monotonic() + patience_s
     total = 0
     while left := _stale(services):
         total = max(total, left)

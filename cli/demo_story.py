@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -73,12 +73,7 @@ class StoryTeller:
         self._console.rule(f"[bold]One event: {self._user_id} buys {title}, for the first time")
         revision = self._facts_revision()
         began = time.perf_counter()
-        sent = {
-            "user_id": self._user_id,
-            "item_id": surprise["item_id"],
-            "event_type": self._choice.event_type,
-        }
-        event_id = str(self._client.post("/v1/events", sent)["event_ids"][0])
+        event_id = str(self._client.post("/v1/events", asdict(self._choice))["event_ids"][0])
         accepted = time.perf_counter() - began
         after = self._client.get(f"{self._lists}?k={K}")
         listed = time.perf_counter() - began
