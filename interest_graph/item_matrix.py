@@ -119,11 +119,23 @@ class ItemMatrix:
             embeddings, bias, neighbor_rows, neighbor_weights = (
                 np.load(directory / f"{name}.npy", mmap_mode="c") for name in names
             )
-            version = str(config["model_version"])
+            version, epoch = str(config["model_version"]), int(config.get("epoch", 0))
         except (OSError, ValueError, KeyError, TypeError) as error:
             msg = f"{directory}: cannot read the item matrix: {error}"
             raise CheckpointError(msg) from error
-        return cls(version, item_ids, embeddings, bias, neighbor_rows, neighbor_weights)
+        matrix = cls(version, item_ids, embeddings, bias, neighbor_rows, neighbor_weights)
+        matrix.epoch = epoch
+        return matrix
+
+    def save(self, directory: Path) -> None:
+        """Write the matrix as it is, deltas included, into a directory that `load` reads."""
+        config = {"model_version": self.model_version, "epoch": self.epoch}
+        (directory / "config.json").write_bytes(orjson.dumps(config))
+        (directory / "items.json").write_bytes(orjson.dumps(self.item_ids))
+        np.save(directory / "item_embeddings.npy", self.embeddings)
+        np.save(directory / "item_bias.npy", self.bias)
+        np.save(directory / "neighbor_rows.npy", self.neighbor_rows)
+        np.save(directory / "neighbor_weights.npy", self.neighbor_weights)
 
     @property
     def embeddings(self) -> npt.NDArray[np.float32]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import ModelNotReadyError
+from .errors import DeltaGoneError, ModelNotReadyError
 from .interest import InterestEncoder
 from .item_matrix import ItemMatrix
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .serving_state import Manifest, ServingState
+
+
+FOLD_EVERY = 500
+"""Deltas after which the item matrix is written anew."""
+FOLDED = "+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,11 @@ class ModelShelf:
             msg = "no model has been published yet: run `interest-graph train`"
             raise ModelNotReadyError(msg)
         if self._current is None or self._current.model_version != manifest.model_version:
-            self._current = self._load(manifest.model_version)
-        if self._current.matrix.epoch < manifest.epoch:
+            self._current = self._load(manifest.model_version, manifest.epoch)
+        try:
+            self._advance(self._current, manifest.epoch)
+        except DeltaGoneError:  # this process slept while deltas were folded
+            self._current = self._load(manifest.model_version, manifest.epoch)
             self._advance(self._current, manifest.epoch)
         return self._current
 
@@ -61,18 +71,53 @@ class ModelShelf:
         for held in (self._current, self._earlier):
             if held and held.model_version == model_version and held.matrix.epoch == epoch:
                 return held
-        model = self._load(model_version)
+        model = self._load(model_version, epoch)
         self._advance(model, epoch)
         self._earlier = model
         return model
 
-    def _load(self, model_version: str) -> PublishedModel:
-        """Read a published directory; the item matrix is mapped, not copied."""
+    def fold(self, model: PublishedModel) -> bool:
+        """Write the item matrix with its deltas when they have become many, and drop old ones.
+
+        Deltas since the fold before this one are kept, for processes that are behind and for
+        explanations of recent answers. Doing it twice, or at once in two workers, is harmless.
+
+        Returns:
+            Whether it was time to.
+        """
+        folds = self._folds(model.model_version)
+        if model.matrix.epoch < (max(folds, default=0) + FOLD_EVERY):
+            return False
+        target = self._models_dir / f"{model.model_version}{FOLDED}{model.matrix.epoch}"
+        work = Path(tempfile.mkdtemp(prefix=".folding-", dir=self._models_dir))
+        model.matrix.save(work)
+        work.chmod(0o755)
+        with contextlib.suppress(OSError):  # another worker was first
+            work.rename(target)
+        shutil.rmtree(work, ignore_errors=True)
+        if folds:
+            self._serving.drop_deltas(model.model_version, max(folds))
+        for epoch in sorted(folds)[:-1]:
+            shutil.rmtree(folds[epoch], ignore_errors=True)
+        return True
+
+    def _folds(self, model_version: str) -> dict[int, Path]:
+        """Directories of folded item matrices by epoch."""
+        found = self._models_dir.glob(f"{model_version}{FOLDED}*")
+        return {int(path.name.rpartition(FOLDED)[2]): path for path in found}
+
+    def _load(self, model_version: str, epoch: int) -> PublishedModel:
+        """Read a published directory, or its newest fold up to an epoch; mapped, not copied."""
         directory = self._models_dir / model_version
         encoder = InterestEncoder.load(directory)
-        return PublishedModel(model_version, encoder, ItemMatrix.load(directory))
+        folds = self._folds(model_version)
+        newest = max((folded for folded in folds if folded <= epoch), default=0)
+        matrix = ItemMatrix.load(folds.get(newest, directory))
+        return PublishedModel(model_version, encoder, matrix)
 
     def _advance(self, model: PublishedModel, epoch: int) -> None:
         """Apply the deltas that are missing."""
+        if model.matrix.epoch >= epoch:
+            return
         for delta in self._serving.deltas(model.model_version, model.matrix.epoch, epoch):
             model.matrix.apply(delta)

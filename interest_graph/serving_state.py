@@ -110,6 +110,14 @@ class ServingState:
             deltas.append(replace(ItemDelta.unpack(payload), epoch=int(number)))
         return deltas
 
+    def drop_deltas(self, model_version: str, until: int) -> None:
+        """Forget the deltas of a model up to a number: they are folded into a directory."""
+        with translated(ServingStateUnavailableError, "the serving state"):
+            names = cast("list[bytes]", self._client.hkeys(keys.deltas_key(model_version)))
+            old = [name for name in names if int(name) <= until]
+            if old:
+                self._client.hdel(keys.deltas_key(model_version), *old)
+
     def publish(self, delta: ItemDelta) -> int:
         """Publish refreshed items; returns the delta's number, 0 if the model was replaced."""
         with translated(ServingStateUnavailableError, "the serving state"):

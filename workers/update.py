@@ -47,6 +47,7 @@ def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> Worke
             if manifest is None:
                 return
             model = state.shelf.current(manifest)
+            state.shelf.fold(model)
             encoder = state.encoder(manifest.model_version)
             written = refresh_items(item_ids, state.graph, state.serving, model, encoder, settings)
         except TransientError as error:  # they stay stale, and the sweeper comes back to them

@@ -231,3 +231,27 @@ def test_redis_going_away_within_a_request_degrades_it(
     answer = process.recommend("u-1", Query(k=3))
     assert len(answer.items) == 3
     assert answer.degraded
+
+
+def test_many_deltas_are_folded_and_none_is_missed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folding bounds the deltas kept; fresh, sleeping and current processes agree afterwards."""
+    monkeypatch.setattr("interest_graph.published_model.FOLD_EVERY", 5)
+    worker, current, asleep = shop.recommender(), shop.recommender(), shop.recommender()
+    asleep.recommend("u-1", Query())
+    for number in range(23):
+        shop.serving.publish(delta([ITEMS[number % len(ITEMS)], f"new-{number}"], seed=number))
+        worker.shelf.fold(worker.shelf.current(shop.serving.head()[0]))
+        current.recommend("u-1", Query())
+    version = current.shelf.current(shop.serving.head()[0]).model_version
+    kept = int(shop.client.hlen(f"ig:deltas:{version}"))  # type: ignore[arg-type] # sync client
+    assert kept <= 10
+    answers = [
+        process.recommend("u-1", Query(k=99)).items
+        for process in (current, asleep, shop.recommender(), worker)
+    ]
+    assert all(answer == answers[0] for answer in answers)
+    matrix = asleep.shelf.current(shop.serving.head()[0]).matrix
+    assert matrix.epoch == 23
+    assert "new-0" in matrix.row_of
