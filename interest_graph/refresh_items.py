@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import neo4j
 
     from .graph.store import GraphStore, Row
-    from .published_model import PublishedModel
+    from .published_model import ModelShelf, PublishedModel
     from .serving_state import ServingState
     from .settings import Settings
     from .subgraph import ItemEncoding, ItemSubgraph
@@ -39,7 +39,7 @@ def refresh_items(
     item_ids: Sequence[str],
     graph: GraphStore,
     serving: ServingState,
-    model: PublishedModel,
+    shelf: ModelShelf,
     encoder: ItemEncoder,
     settings: Settings,
     now: float | None = None,
@@ -50,8 +50,8 @@ def refresh_items(
         item_ids: Items that may be stale.
         graph: The graph.
         serving: Where the delta is published.
-        model: The published model in memory; tells what moved.
-        encoder: The same model's encoder.
+        shelf: Holds the published model, which tells what moved.
+        encoder: The published model's encoder; of another model it writes nothing.
         settings: Bounds on neighbours and edges.
         now: The moment that popularity is brought to; by default the clock's.
 
@@ -65,7 +65,7 @@ def refresh_items(
     stale = {item_id: facts for item_id, (facts, fresh) in revisions.items() if facts > fresh}
     if not stale:
         return []
-    width = model.matrix.neighbor_rows.shape[1]
+    width = shelf.current(serving.head()[0]).matrix.neighbor_rows.shape[1]
     limit = max(encoder.num_neighbors + 1, width)
     rows = graph.read(lambda tx: reads.fetch_item_subgraph(tx, sorted(stale), limit))
     texts = text_embeddings(rows, encoder)
@@ -76,7 +76,8 @@ def refresh_items(
     def write_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
         """Publish before the commit, while the items are locked: see `docs/adr`."""
         written, similar = _write(tx, rows, stale, subgraph, encoding, encoder, width)
-        moved = _moved(subgraph, encoding, model, written, similar)
+        latest = shelf.current(serving.head()[0])
+        moved = _moved(subgraph, encoding, latest, written, similar)
         if moved:
             serving.publish(_delta(moved, rows, encoding, similar, encoder.model_version))
         far = _far(rows, encoding, written, settings.refresh_epsilon)

@@ -50,6 +50,7 @@ class Services:
         """Close every connection."""
         self.graph.close()
         self.log.close()
+        self.serving.close()
 
 
 def build_services(settings: Settings) -> Services:

@@ -84,6 +84,10 @@ class ServingState:
             seen=np.array(seen, dtype=np.int64),
         )
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def head(self) -> tuple[Manifest | None, int]:
         """What is published, and the catalogue's revision."""
         with translated(ServingStateUnavailableError, "the serving state"):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("text", "identity", "category", "brand")
 NODE_TYPES = ("item", "category", "brand")
+LEAST_SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,9 @@ class GraphEncoder(nn.Module):
         mean = texts.mean(0)
         _, spread, basis = torch.linalg.svd(texts - mean, full_matrices=False)
         self.text_mean.copy_(mean)
-        scale = len(texts) ** 0.5 / spread.clamp(min=1e-6)  # to unit variance
+        # To unit variance, but no direction that the texts hardly use is blown up: a text unlike
+        # all others would be thrown far away along it.
+        scale = len(texts) ** 0.5 / spread.clamp(min=max(1e-6, LEAST_SPREAD * float(spread[0])))
         count = min(self.config.static_dim, len(basis))
         self.text_basis.zero_()
         self.text_basis[:count] = basis[:count] * scale[:count, None]

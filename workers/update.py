@@ -46,10 +46,11 @@ def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> Worke
             manifest, _ = state.serving.head()
             if manifest is None:
                 return
-            model = state.shelf.current(manifest)
-            state.shelf.fold(model)
+            state.shelf.fold(state.shelf.current(manifest))
             encoder = state.encoder(manifest.model_version)
-            written = refresh_items(item_ids, state.graph, state.serving, model, encoder, settings)
+            written = refresh_items(
+                item_ids, state.graph, state.serving, state.shelf, encoder, settings
+            )
         except TransientError as error:  # they stay stale, and the sweeper comes back to them
             logger.warning("refresh_items_waits", error=str(error))
             return

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.running_service import RunningService
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def a_user(service: RunningService) -> str:

@@ -14,7 +14,7 @@ from tests.running_service import BATCH, RunningService, small_journey
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 FACTS = """
     MATCH (u:User)-[e]->(i:Item) WHERE e.event_id IS NOT NULL

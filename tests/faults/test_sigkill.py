@@ -20,7 +20,7 @@ from interest_graph.redis_client import user_key
 if TYPE_CHECKING:
     from tests.running_service import RunningService
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 EVENTS = 20_000
 BATCH = 100

@@ -151,7 +151,7 @@ def test_an_incremental_step_equals_one_over_the_whole_graph(
     trained: Services, query: Query, make_event: MakeEvent
 ) -> None:
     """A refresh writes for changed, new and neighbouring items what the dense step gives."""
-    model, encoder = encoder_of(trained)
+    _, encoder = encoder_of(trained)
     trained.items.put(
         [
             ItemInput(
@@ -167,13 +167,13 @@ def test_an_incremental_step_equals_one_over_the_whole_graph(
     stale = ["item-03", "item-07", "new-1", "zz"]
     trained.graph.write(lambda tx: learned.mark_neighbors_stale(tx, ["item-03"], 5))
     stale = sorted({*stale, *trained.graph.read(lambda tx: reads.list_stale_items(tx, 100))})
-    refreshed = refresh_everything(trained, model, encoder, stale)
+    refreshed = refresh_everything(trained, encoder, stale)
     assert set(refreshed) >= {"item-03", "item-07", "new-1"}
     # Texts are stored by then: freeze the state, refresh again, and compare.
     frozen = WholeGraph.read(query(SNAPSHOT), model_directory(trained), encoder.encode_texts)
     trained.graph.run_alone("write/mark_all_items_stale")
     chosen = ["item-03", "item-07", "item-11", "item-40", "new-1"]
-    written = refresh_everything(trained, model, encoder, chosen)
+    written = refresh_everything(trained, encoder, chosen)
     assert set(written) == set(chosen)
     dense = frozen.step()
     stored = {row["item_id"]: row["embedding"] for row in query(SNAPSHOT)}
@@ -195,9 +195,8 @@ def test_what_is_published_equals_what_is_in_the_graph(
         text = f"A new text, number {round_number}"
         trained.items.put([ItemInput(item_id=item, title=text, categories=[["X"]]).document])
         drain(trained)
-        model, _ = encoder_of(trained)
         stale = trained.graph.read(lambda tx: reads.list_stale_items(tx, 100))
-        refresh_everything(trained, model, encoder, stale)
+        refresh_everything(trained, encoder, stale)
     model, _ = encoder_of(trained)
     assert model.matrix.epoch >= 3
     stored = {row["item_id"]: row["embedding"] for row in query(SNAPSHOT)}
@@ -205,12 +204,15 @@ def test_what_is_published_equals_what_is_in_the_graph(
         np.testing.assert_allclose(model.matrix.embeddings[row], stored[item_id], atol=1e-5)
 
 
-def refresh_everything(
-    services: Services, model: Any, encoder: ItemEncoder, item_ids: list[str]
-) -> list[str]:
+def refresh_everything(services: Services, encoder: ItemEncoder, item_ids: list[str]) -> list[str]:
     """Refresh items once, as the update worker does."""
     return refresh_items(
-        item_ids, services.graph, services.serving, model, encoder, services.settings, time.time()
+        item_ids,
+        services.graph,
+        services.serving,
+        services.recommender.shelf,
+        encoder,
+        services.settings,
     )
 
 

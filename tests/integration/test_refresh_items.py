@@ -48,13 +48,11 @@ class Bench:
 
     def refresh(self, *item_ids: str, graph: GraphStore | None = None) -> list[str]:
         """One task of an update worker that starts now."""
-        manifest, _ = self.shop.serving.head()
-        model = self.shop.recommender().shelf.current(manifest)
         return refresh_items(
             item_ids,
             graph or self.graph,
             self.shop.serving,
-            model,
+            self.shop.recommender().shelf,
             self.encoder,
             self.shop.settings,
             now=NOW,

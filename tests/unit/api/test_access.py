@@ -66,9 +66,7 @@ def test_a_view_without_a_scope_does_not_start() -> None:
 
 def test_a_limit_holds_while_its_store_is_away(auth: Auth) -> None:
     """With Redis away each process counts for itself: answers go on, the limit too."""
-    services = FakeServices(
-        settings=Settings(log_url=NOBODY, rate_limit_per_minute=3)
-    )
+    services = FakeServices(settings=Settings(log_url=NOBODY, rate_limit_per_minute=3))
     client = services.client()
     answers = [client.get(URL, headers=auth["read"]) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
