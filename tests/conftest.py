@@ -20,9 +20,10 @@ from cli.local_stack.paths import StackPaths
 from cli.local_stack.process import stop
 from cli.local_stack.redis_server import REDIS, start_redis
 from interest_graph.settings import Settings
+from tests.promises import is_promised
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from neo4j import Driver
@@ -54,6 +55,16 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith("INTEREST_GRAPH_")]:
         if not name.startswith("INTEREST_GRAPH_TEST_"):
             del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that a promise rests on must not be skipped."""
+    report = yield
+    if report.skipped and is_promised(report.nodeid):
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} shows a promise and was skipped: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
