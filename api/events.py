@@ -1,6 +1,7 @@
 """`POST /v1/events`: what users did."""
 
 import hashlib
+import time
 from typing import Any
 
 from flask import Response, g, request
@@ -86,8 +87,10 @@ def _outcome(
 def _count(accepted: Accepted, parsed: Parsed, rejected: list[Rejected]) -> None:
     """Measure."""
     metrics = wired().metrics
+    now = time.time()
     for (_, event), status in zip(parsed, accepted.statuses, strict=True):
         if status is Status.ACCEPTED:
             metrics.events_accepted.labels(event.event_type).inc()
+            metrics.event_to_list_seconds.observe(max(0.0, now - event.recorded_at_ms / 1000))
     metrics.events_duplicate.inc(accepted.duplicates)
     metrics.events_rejected.inc(len(rejected))

@@ -42,6 +42,7 @@ class Metrics:
     events_applied: Counter
     events_dead_lettered: Counter
     nodes_refreshed: Counter
+    event_to_list_seconds: Histogram
     event_to_graph_seconds: Histogram
     event_to_refresh_seconds: Histogram
     log_entries: Gauge
@@ -154,6 +155,9 @@ def build_metrics(directory: Path | None) -> Metrics:
             "events_dead_lettered_total", "Events that could not be written.", "reason"
         ),
         nodes_refreshed=make.counter("nodes_refreshed_total", "Nodes recomputed.", "label"),
+        event_to_list_seconds=make.histogram(
+            "event_to_list_seconds", "From received to counted by every later list.", SECONDS
+        ),
         event_to_graph_seconds=make.histogram(
             "event_to_graph_seconds", "From accepted to in the graph.", DELAYS
         ),
