@@ -21,6 +21,7 @@ from cli.local_stack.process import stop
 from cli.local_stack.redis_server import REDIS, start_redis
 from interest_graph.settings import Settings
 from tests.promises import is_promised
+from tests.running_service import running_service  # noqa: F401 a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

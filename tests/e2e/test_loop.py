@@ -118,26 +118,25 @@ def test_a_new_item_is_recommended_from_its_text_and_category(
     running_service: RunningService,
 ) -> None:
     """An item that nobody has touched reaches a list within seconds, from text and category."""
-    user = f"fan-{uuid.uuid4().hex[:8]}"
-    row = running_service.graph(
+    twin = running_service.graph(
         """MATCH (item:Item)-[:IN_CATEGORY]->(category) WHERE item.known
         RETURN item.item_id AS item_id, item.title AS title, category.path AS path
         ORDER BY item.event_count DESC LIMIT 1"""
     )[0]
-    running_service.post(
-        "/v1/events", {"user_id": user, "item_id": row["item_id"], "event_type": "purchase"}
-    )
-    new = f"new-{uuid.uuid4().hex[:8]}"
+    new, user = f"new-{uuid.uuid4().hex[:8]}", a_user(running_service)
     running_service.post(
         "/v1/items",
-        {"item_id": new, "title": row["title"], "categories": [row["path"].split(" > ")]},
+        {"item_id": new, "title": twin["title"], "categories": [twin["path"].split(" > ")]},
     )
+    shelf = {"k": 200, "category": twin["path"], "exclude_seen": False}
 
-    def rank() -> int | None:
-        items = running_service.get(f"/v1/users/{user}/recommendations", k=100)["items"]
-        return next((i for i, item in enumerate(items) if item["item_id"] == new), None)
+    def listed() -> list[str]:
+        items = running_service.get(f"/v1/users/{user}/recommendations", **shelf)["items"]
+        return [item["item_id"] for item in items]
 
-    running_service.wait(lambda: rank() is not None, "the new item to be recommended")
+    running_service.wait(lambda: new in listed(), "the new item to be recommended")
+    alike = running_service.get(f"/v1/items/{twin['item_id']}/similar", k=50)["items"]
+    assert new in {item["item_id"] for item in alike}, "it lies where its text and category say"
 
 
 def test_a_hidden_item_is_gone_at_once(running_service: RunningService) -> None:
