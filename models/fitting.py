@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .blending import Blend, apply_blend, tune_blend
 from .candidates import CandidateSampler
+from .optimizer import make_optimizer
 from .ranking import RecommenderRanker
 from .recommender import (
     EdgeTensors,
     Recommender,
-    RecommenderConfig,
     edge_tensors,
     set_neighbors,
 )
@@ -27,58 +28,12 @@ if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
     from .evaluation import Ranker
+    from .fit_config import FitConfig
     from .item_graph import ItemEdges
     from .item_table import Identities, ItemTable
     from .text_encoder import TextEncoder
 
 Ints = npt.NDArray[np.int64]
-BETAS = (0.9, 0.98)  # a rare item's step after a pause is ten times smaller than with 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class FitConfig:
-    """How the joint model is fitted.
-
-    Args:
-        model: Its shape.
-        epochs: Most passes over the events.
-        patience: Epochs without improvement after which it stops.
-        batch_windows: Windows of a step.
-        negatives: Items drawn for a step.
-        full_softmax_items: With at most this many items every step ranks all of them.
-        learning_rate: Of the networks.
-        table_rate: Of tables and scales, as a multiple of `learning_rate`.
-        weight_decay: Of all but tables and scales.
-        identity_rate: Of identities, likewise; most items are rare, and fast they are learned by
-            heart.
-        identity_decay: Weight decay of identities.
-        refinement_rate: Of the refinement of each edge, likewise, for the same reason.
-        refinement_decay: Weight decay of the refinement of each edge.
-        same_moment: Share of windows in which events of the same moment see each other.
-        look_ahead: Share of targets drawn from all that follows instead of being the next event.
-        text_batch: Texts of a step that gradients reach, when the text encoder is tuned.
-        text_rate: Learning rate of the text encoder.
-        seed: Of everything random.
-    """
-
-    model: RecommenderConfig
-    epochs: int = 4
-    patience: int = 2
-    batch_windows: int = 32
-    negatives: int = 768
-    full_softmax_items: int = 4000
-    learning_rate: float = 1e-3
-    table_rate: float = 10.0
-    weight_decay: float = 1e-4
-    identity_rate: float = 0.1
-    identity_decay: float = 1e-2
-    refinement_rate: float = 0.03
-    refinement_decay: float = 1e-2
-    same_moment: float = 0.25
-    look_ahead: float = 0.5
-    text_batch: int = 64
-    text_rate: float = 2e-5
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +71,7 @@ class Fitted:
         losses: Mean loss of each epoch.
         validation: Validation metric before the first epoch, where the evidence speaks alone, and
             after each.
+        blend: The factors on its terms, already in the weights.
     """
 
     model: Recommender
@@ -124,6 +80,7 @@ class Fitted:
     epochs: int
     losses: list[float]
     validation: list[float]
+    blend: Blend
 
 
 Report = Callable[[int, int, dict[str, float]], None]
@@ -138,6 +95,7 @@ class Fit:
         config: How it is done.
         validate: The metric to maximise, of a ranker; without it all epochs are run.
         report: Called after every step.
+        blend: The factors on the terms when there is nothing to tune them on.
     """
 
     def __init__(
@@ -146,7 +104,9 @@ class Fit:
         config: FitConfig,
         validate: Callable[[Ranker], float] | None,
         report: Report,
+        blend: Blend | None = None,
     ) -> None:
+        self._blend = blend or Blend()
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
         self._data, self._config, self._validate, self._report = data, config, validate, report
@@ -155,11 +115,11 @@ class Fit:
         self.model.graph_encoder.fit_texts(data.distinct_texts)
         self.model.to(data.table.text.device)
         self._folds = [
-            edge_tensors(data.edges, len(data.table), fold)
-            for fold in range(len(data.edges.fold_evidence))
+            edge_tensors(fold, len(data.table), data.table.text.device)
+            for fold in data.edges.folds or (data.edges,)
         ]
-        self._edges = edge_tensors(data.edges, len(data.table))
-        self._optimizer = _optimizer(self.model, data.text_encoder, config)
+        self._edges = edge_tensors(data.edges, len(data.table), data.table.text.device)
+        self._optimizer = make_optimizer(self.model, data.text_encoder, config)
         events = np.bincount(data.graph.event_item, minlength=len(data.table)).astype(np.float64)
         self._sampler = CandidateSampler(
             events, config.negatives, config.full_softmax_items, self._rng
@@ -184,8 +144,23 @@ class Fit:
             elif epoch - best_epoch >= self._config.patience:
                 break
         self.model.load_state_dict(best)
+        blend = self._blend if self._validate is None else self._tune(self._validate, best_value)
+        apply_blend(self.model, blend)
         embeddings, weights = self._settle()
-        return Fitted(self.model.eval(), embeddings, weights, best_epoch, losses, validation)
+        return Fitted(self.model.eval(), embeddings, weights, best_epoch, losses, validation, blend)
+
+    def _tune(self, validate: Callable[[Ranker], float], value: float) -> Blend:
+        """The blend that validates best; the model is left as it was."""
+        plain = copy.deepcopy(self.model.state_dict())
+
+        def judge(blend: Blend) -> float:
+            self.model.load_state_dict(plain)
+            apply_blend(self.model, blend)
+            return validate(self._ranker(*self._settle()))
+
+        best, _ = tune_blend(judge, value)
+        self.model.load_state_dict(plain)
+        return best
 
     def ranker(self, fitted: Fitted) -> RecommenderRanker:
         """The fitted model as a ranker."""
@@ -259,42 +234,3 @@ def fold_users(graph: InteractionGraph, folds: int, seed: int) -> Ints:
     """A fold for each user, at random and of even size."""
     order = np.random.default_rng(seed).permutation(len(graph.user_ids))
     return (order % min(folds, max(len(order), 1))).astype(np.int64)
-
-
-def _optimizer(
-    model: Recommender, text_encoder: TextEncoder | None, config: FitConfig
-) -> torch.optim.Optimizer:
-    """AdamW with one group for networks, tables, edge refinements and the text encoder."""
-    networks: list[nn.Parameter] = []
-    tables: list[nn.Parameter] = []
-    identities = list(model.graph_encoder.identity.parameters())
-    for name, parameter in model.named_parameters():
-        if name == "edge_net.refinement" or "encoder.identity" in name:
-            continue
-        table = parameter.dim() <= 1 and "norm" not in name and "bias" not in name
-        table = table or name.startswith("edge_net")
-        (tables if table else networks).append(parameter)
-    rate = config.learning_rate
-    groups: list[dict[str, Sequence[nn.Parameter] | float]] = [
-        {"params": networks, "lr": rate, "weight_decay": config.weight_decay},
-        {"params": tables, "lr": rate * config.table_rate, "weight_decay": 0.0},
-        {
-            "params": identities,
-            "lr": rate * config.identity_rate,
-            "weight_decay": config.identity_decay,
-        },
-        {
-            "params": [model.edge_net.refinement],
-            "lr": rate * config.refinement_rate,
-            "weight_decay": config.refinement_decay,
-        },
-    ]
-    if text_encoder is not None:
-        groups.append(
-            {
-                "params": list(text_encoder.parameters()),
-                "lr": config.text_rate,
-                "weight_decay": config.weight_decay,
-            }
-        )
-    return torch.optim.AdamW(groups, betas=BETAS)

@@ -38,7 +38,7 @@ class InterestEncoderConfig:
     heads: int = 2
     knots: int = 16
     dropout: float = 0.1
-    rank_decay: float = 0.98
+    rank_decay: float = 0.99
     score_scale: float = 1.0
 
 

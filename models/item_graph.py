@@ -23,33 +23,51 @@ CHUNK_ROWS = 2048
 
 
 @dataclass(frozen=True, slots=True)
+class FoldEdges:
+    """The edges as the users of one fold may see them in training: without their own events.
+
+    Choosing edges is seeing as much as weighing them, so each fold has its own.
+
+    Args:
+        source: (F,) int64 item rows the edges leave, ascending.
+        target: (F,) int64 item rows they lead to.
+        features: (F, 6) float32, `FEATURES` as seen without the fold.
+        known: (F,) int64, place of the same edge in `ItemEdges`, -1 for none.
+    """
+
+    source: Ints
+    target: Ints
+    features: Floats
+    known: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class ItemEdges:
     """The edges of the item graph, E of them, ordered by source.
 
     Args:
-        source: (E,) int64 item rows the edges leave.
+        source: (E,) int64 item rows the edges leave, ascending.
         target: (E,) int64 item rows they lead to; equal to the source for "again".
         target_order: (E,) int64, place of the target among all items sorted by item_id.
         features: (E, 6) float32, `FEATURES` as seen in all events.
-        fold_evidence: (folds, E, 2) float32, evidence and reverse evidence as seen without the
-            users of each fold: what an edge may know about them in training.
+        folds: The edges for each fold of users.
     """
 
     source: Ints
     target: Ints
     target_order: Ints
     features: Floats
-    fold_evidence: Floats
+    folds: tuple[FoldEdges, ...]
 
 
 class EdgeNet(nn.Module):
     """Weights of item edges from what is known of the pair, refined edge by edge.
 
-        w_ji = exp(c) · (e_ji · exp(2 tanh((m(x_ji) + δ_ji) / 2)) + φ · σ(r(x_ji)))
+        w_ji = exp(c) · (e_ji · exp(2 tanh((m(x_ji) + δ_ji) / 2)) + φ · σ(r(x_ji))) + exp(a) [i = j]
 
     e is the evidence, x the features, m and r a small network, δ what training learned of this
-    very edge (0 for one it did not know). Without evidence the last term speaks: text, category
-    and brand.
+    very edge (0 for one it did not know), a how much a thing is wanted again without evidence. For
+    other edges without evidence the last term says what text, category and brand say.
 
     Args:
         edges: Number of edges with a learned refinement.
@@ -62,8 +80,9 @@ class EdgeNet(nn.Module):
 
     def __init__(self, edges: int, hidden: int = 16) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(2.5))
-        self.log_floor = nn.Parameter(torch.tensor(-3.0))
+        self.log_scale = nn.Parameter(torch.tensor(2.2))
+        self.log_floor = nn.Parameter(torch.tensor(-2.0))
+        self.log_again = nn.Parameter(torch.tensor(2.0))
         self.refinement = nn.Parameter(torch.zeros(edges))
         self.inner = nn.Linear(len(FEATURES), hidden)
         self.outer = nn.Linear(hidden, 2)
@@ -78,7 +97,9 @@ class EdgeNet(nn.Module):
         change, rest = self.outer(torch.relu(self.inner(inputs))).unbind(-1)
         boost = (2 * torch.tanh((change + refinement) / 2)).exp()
         weight = features[:, 0] * boost + self.log_floor.exp() * torch.sigmoid(rest)
-        return torch.as_tensor(self.log_scale.exp() * weight)
+        return torch.as_tensor(
+            self.log_scale.exp() * weight + self.log_again.exp() * features[:, -1]
+        )
 
 
 def build_edges(
@@ -93,8 +114,9 @@ def build_edges(
 ) -> ItemEdges:
     """Choose the edges and describe them.
 
-    Each item leads to the `edges_per_item - text_edges` items with most evidence, and then to those
-    that read most alike, up to `edges_per_item`.
+    Each item leads to itself where things are wanted again at all, to the
+    `edges_per_item - text_edges` items with most evidence, and then to those that read most alike,
+    up to `edges_per_item`.
 
     Args:
         graph: The events that count.
@@ -105,25 +127,49 @@ def build_edges(
         text_edges: Of these, how many at least are kept for alike texts.
         fold_of_user: (users,) int64, the fold of each user.
     """
-    total, *others = evidence_by_fold(graph, config, fold_of_user)
-    source, target, _ = strongest(total, edges_per_item - text_edges)
-    pairs = np.stack([np.concatenate([source, similar[0]]), np.concatenate([target, similar[1]])])
-    pairs = _first_of_each(pairs, graph.num_items, edges_per_item)
-    features = np.column_stack(
+    matrices = evidence_by_fold(graph, config, fold_of_user)
+    again = np.arange(graph.num_items if matrices[0].diagonal().any() else 0)
+    found = []
+    for matrix in matrices:
+        source, target, _ = strongest(matrix, edges_per_item - text_edges)
+        sources, targets = (again, source, similar[0]), (again, target, similar[1])
+        both = np.stack([np.concatenate(sources), np.concatenate(targets)])
+        pairs = _first_of_each(both, graph.num_items, edges_per_item)
+        found.append((pairs, _features(graph, texts, matrix, pairs)))
+    (whole, features), *others = found
+    by_id = np.argsort(np.argsort(np.asarray(graph.item_ids)))
+    folds = [
+        FoldEdges(pairs[0], pairs[1], seen, _places(whole, pairs, graph.num_items))
+        for pairs, seen in others
+    ]
+    return ItemEdges(whole[0], whole[1], by_id[whole[1]], features, tuple(folds))
+
+
+def _features(
+    graph: InteractionGraph, texts: Floats, matrix: sparse.csr_array, pairs: Ints
+) -> Floats:
+    """`FEATURES` of pairs (2, m) for one matrix of evidence: (m, 6)."""
+    brands = graph.item_brand[pairs]
+    return np.column_stack(
         [
-            at(total, *pairs),
-            at(total, pairs[1], pairs[0]),
+            at(matrix, pairs[0], pairs[1]),
+            at(matrix, pairs[1], pairs[0]),
             cosine(texts[pairs[0]], texts[pairs[1]]),
             _share_category(graph, pairs),
-            (graph.item_brand[pairs[0]] >= 0)
-            & (graph.item_brand[pairs[0]] == graph.item_brand[pairs[1]]),
+            (brands[0] >= 0) & (brands[0] == brands[1]),
             pairs[0] == pairs[1],
         ]
     ).astype(np.float32)
-    folds = [np.column_stack([at(one, *pairs), at(one, pairs[1], pairs[0])]) for one in others]
-    stacked = np.stack(folds) if folds else np.zeros((0, pairs.shape[1], 2), np.float32)
-    by_id = np.argsort(np.argsort(np.asarray(graph.item_ids)))
-    return ItemEdges(pairs[0], pairs[1], by_id[pairs[1]], features, stacked)
+
+
+def _places(whole: Ints, pairs: Ints, items: int) -> Ints:
+    """The place of each pair among `whole` (2, E), -1 for none."""
+    keys, wanted = whole[0] * items + whole[1], pairs[0] * items + pairs[1]
+    if not len(keys):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.argsort(keys)
+    place = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)]
+    return np.where(keys[place] == wanted, place, -1).astype(np.int64)
 
 
 def alike(texts: Floats, count: int) -> tuple[Ints, Ints]:
@@ -160,6 +206,16 @@ def _nearest(unit: Floats, count: int) -> Ints:
         order = np.argsort(-np.take_along_axis(block, best, 1), axis=1, kind="stable")
         found.append(np.take_along_axis(best, order, 1))
     return np.concatenate(found)
+
+
+def text_directions(texts: Floats, count: int) -> Floats:
+    """Texts in their `count` leading directions, centred: (items, count); zeros stay zeros."""
+    said = np.abs(texts).sum(1) > 0
+    if not said.any():
+        return np.zeros((len(texts), 1), np.float32)
+    centred = np.where(said[:, None], texts - texts[said].mean(0), 0).astype(np.float32)
+    _, basis = np.linalg.eigh(centred.T @ centred)
+    return np.asarray(centred @ basis[:, ::-1][:, :count])
 
 
 def cosine(left: Floats, right: Floats) -> Floats:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .graph_encoder import GraphEncoder, GraphEncoderConfig
 from .interest_encoder import InterestEncoder, InterestEncoderConfig
-from .item_graph import EdgeNet, ItemEdges
+from .item_graph import EdgeNet, FoldEdges, ItemEdges
 from .item_table import ItemTable, expand
 
 if TYPE_CHECKING:
@@ -183,6 +183,13 @@ class Recommender(nn.Module):
         linked = nn.functional.embedding(places, matrix)  # (B, T, C)
         return torch.baddbmm(query @ values.T, gamma, linked)
 
+    def _refinement(self, known: Tensor) -> Tensor:
+        """Learned refinements by place, 0 for none."""
+        table = self.edge_net.refinement
+        if not len(table):
+            return torch.zeros(len(known), device=known.device)
+        return torch.as_tensor(table[known.clamp(min=0)] * (known >= 0))
+
     def _edge_matrix(self, sources: Tensor, candidates: Tensor, edges: EdgeTensors) -> Tensor:
         """The weights of the edges from `sources` to `candidates`, dense."""
         starts, counts = edges.start[sources], edges.start[sources + 1] - edges.start[sources]
@@ -191,35 +198,34 @@ class Recommender(nn.Module):
         column = torch.searchsorted(candidates, edges.target[chosen]).clamp(max=len(candidates) - 1)
         hit = candidates[column] == edges.target[chosen]
         chosen, row, column = chosen[hit], row[hit], column[hit]
-        weights = self.edge_net(edges.features[chosen], self.edge_net.refinement[chosen])
+        weights = self.edge_net(edges.features[chosen], self._refinement(edges.known[chosen]))
         matrix = weights.new_zeros(len(sources), len(candidates))
         return torch.as_tensor(matrix.index_put((row, column), weights))
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeTensors:
-    """The item graph as one fold of users may see it.
+    """The item graph, or what one fold of users may see of it.
 
     Args:
         target: (E,) int64 item rows, ordered by source.
         start: (items + 1,) int64, where each source's edges begin.
         features: (E, 6) float32.
+        known: (E,) int64, where each edge's refinement is, -1 for none.
     """
 
     target: Tensor
     start: Tensor
     features: Tensor
+    known: Tensor
 
 
-def edge_tensors(edges: ItemEdges, items: int, fold: int | None = None) -> EdgeTensors:
-    """Edges with the evidence of all users, or of all but those of a fold."""
-    features = edges.features
-    if fold is not None and len(edges.fold_evidence):
-        features = np.concatenate([edges.fold_evidence[fold], features[:, 2:]], 1)
+def edge_tensors(edges: ItemEdges | FoldEdges, items: int, device: torch.device) -> EdgeTensors:
+    """Edges as tensors."""
     start = np.searchsorted(edges.source, np.arange(items + 1))
-    return EdgeTensors(
-        torch.from_numpy(edges.target), torch.from_numpy(start), torch.from_numpy(features)
-    )
+    known = edges.known if isinstance(edges, FoldEdges) else np.arange(len(edges.source))
+    arrays = (edges.target, start, edges.features, known)
+    return EdgeTensors(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
 def set_neighbors(table: ItemTable, edges: ItemEdges, weights: Tensor) -> None:

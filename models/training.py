@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +16,20 @@ from .checkpoint import publish
 from .evaluation import Cases, Evaluation, Ranker, evaluate, make_cases
 from .fitting import Fit, FitData, Fitted, fold_users
 from .item_evidence import EvidenceConfig
-from .item_graph import ItemEdges, alike, build_edges
+from .item_graph import ItemEdges, alike, build_edges, text_directions
 from .item_table import build_table, learn_identities
 from .published_ranker import PublishedRanker
 from .recommender import RecommenderConfig
+from .tensorboard_log import tensorboard_log
 from .text_encoder import TextEncoder, cached_embeddings, choose_device
 from .training_config import Progress, TrainingConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from interest_graph.interaction_graph import InteractionGraph
+
+    from .blending import Blend
 
 Floats = npt.NDArray[np.float32]
 MAIN_METRIC = "ndcg_at_10"
@@ -116,7 +118,8 @@ class _Training:
             baselines["in_service"] = evaluate(PublishedRanker(incumbent), test).metrics
         self._progress(Progress("evaluate", 1, 1, judged.metrics))
         end = float(graph.event_time.max())
-        final = self._fit(graph, end, evidence, first.fitted.epochs, None, "refit")
+        epochs, blend = first.fitted.epochs, first.fitted.blend
+        final = self._fit(graph, end, evidence, epochs, None, "refit", blend)
         return self._publish(first, final, judged, baselines, cuts)
 
     def _embed_texts(self) -> None:
@@ -160,6 +163,7 @@ class _Training:
         epochs: int,
         check: Cases | None,
         stage: str,
+        blend: Blend | None = None,
     ) -> _Run:
         """Fit the model to a graph's events, as they stood at `now`."""
         config = self._config
@@ -191,13 +195,13 @@ class _Training:
         )
         settings = replace(config.fit, model=self._shape(), epochs=epochs, seed=config.seed)
         validate = None if check is None else _validator(check)
-        with _writer(config.log_dir, stage) as write:
+        with tensorboard_log(config.log_dir, stage) as write:
 
             def report(done: int, total: int, figures: dict[str, float]) -> None:
                 self._progress(Progress(stage, done, total, figures))
                 write(done, figures)
 
-            fit = Fit(data, settings, validate, report)
+            fit = Fit(data, settings, validate, report, blend)
             fitted = fit.run()
         return _Run(fit, fitted, data)
 
@@ -237,6 +241,7 @@ class _Training:
             "losses": first.fitted.losses,
             "refit_losses": final.fitted.losses,
             "epochs": first.fitted.epochs,
+            "blend": asdict(first.fitted.blend),
         }
         with tempfile.TemporaryDirectory() as scratch:
             tuned = None
@@ -276,16 +281,6 @@ class _Run:
     data: FitData
 
 
-def text_directions(texts: Floats, count: int) -> Floats:
-    """Texts in their `count` leading directions, centred: (items, count); zeros stay zeros."""
-    said = np.abs(texts).sum(1) > 0
-    if not said.any():
-        return np.zeros((len(texts), 1), np.float32)
-    centred = np.where(said[:, None], texts - texts[said].mean(0), 0).astype(np.float32)
-    _, basis = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(centred @ basis[:, ::-1][:, :count])
-
-
 def _cuts(graph: InteractionGraph, validation: float, test: float) -> tuple[float, float]:
     """The moments at which validation and test begin.
 
@@ -310,23 +305,3 @@ def _validator(cases: Cases) -> Callable[[Ranker], float]:
         return evaluate(ranker, cases).metrics.get(MAIN_METRIC, 0.0)
 
     return validate
-
-
-@contextmanager
-def _writer(log_dir: Path | None, stage: str) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    """A function that writes figures of a step to TensorBoard's files, if they are wanted."""
-    if log_dir is None:
-        yield lambda _step, _figures: None
-        return
-    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 slow to import
-
-    writer = SummaryWriter(str(log_dir / stage))
-
-    def write(step: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            writer.add_scalar(name, value, step)
-
-    try:
-        yield write
-    finally:
-        writer.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .fitting import FitConfig
+from .fit_config import FitConfig
 from .recommender import RecommenderConfig
 from .text_encoder import PACKAGED
 
