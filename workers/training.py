@@ -71,9 +71,12 @@ def train_model(
         ValueError: There are too few events to train on.
         GraphUnavailableError: Neo4j is away.
     """
+    import torch  # noqa: PLC0415 torch loads only to train
+
     from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads only to train
     from models.training import train  # noqa: PLC0415 torch loads only to train
 
+    torch.set_num_threads(settings.torch_threads)
     graph = GraphStore(settings)
     serving = ServingState(connect(settings.serving_url, settings), settings)
     data = read_training_data(graph, settings, lambda what: progress(f"read {what}", 0, 1, {}))
