@@ -214,23 +214,39 @@ def contributions(
     matrix: ItemMatrix, encoder: InterestEncoder, interest: Interest, row: int
 ) -> Contributions:
     """The terms of the score of the item in `row`, in float64."""
-    values = matrix.embeddings[interest.rows].astype(np.float64)
-    item = encoder.score_map.astype(np.float64) @ matrix.embeddings[row].astype(np.float64)
-    leads = matrix.neighbor_rows[interest.rows] == row
-    weights = np.where(leads, matrix.neighbor_weights[interest.rows], 0).sum(1, dtype=np.float64)
-    return Contributions(
-        interest=interest.alpha.astype(np.float64) * (values @ item),
-        item_graph=interest.gamma.astype(np.float64) * weights,
-        edge_weight=weights,
-        bias=float(matrix.bias[row]),
-    )
+    return contributions_of_all(matrix, encoder, interest, [row])[0]
+
+
+def contributions_of_all(
+    matrix: ItemMatrix, encoder: InterestEncoder, interest: Interest, rows: Sequence[int]
+) -> list[Contributions]:
+    """The terms of the scores of the items in `rows`, computed together."""
+    values = matrix.embeddings[interest.rows].astype(np.float64)  # (m, dim)
+    items = matrix.embeddings[list(rows)].astype(np.float64)  # (k, dim)
+    match = values @ (encoder.score_map.astype(np.float64) @ items.T)  # (m, k)
+    felt = interest.alpha.astype(np.float64)[:, None] * match
+    leads, strengths = matrix.neighbor_rows[interest.rows], matrix.neighbor_weights[interest.rows]
+    gamma = interest.gamma.astype(np.float64)
+    terms = []
+    for place, row in enumerate(rows):
+        weights = np.where(leads == row, strengths, 0).sum(1, dtype=np.float64)
+        terms.append(
+            Contributions(
+                interest=felt[:, place],
+                item_graph=gamma * weights,
+                edge_weight=weights,
+                bias=float(matrix.bias[row]),
+            )
+        )
+    return terms
 
 
 def exact_scores(
     matrix: ItemMatrix, encoder: InterestEncoder, interest: Interest, rows: Sequence[int]
 ) -> npt.NDArray[np.float64]:
     """The scores of the items in `rows` as the sums of their contributions."""
-    return np.array([contributions(matrix, encoder, interest, row).score for row in rows])
+    terms = contributions_of_all(matrix, encoder, interest, rows)
+    return np.array([one.score for one in terms])
 
 
 def at_knots(table: Floats, seconds: npt.NDArray[np.float64]) -> Floats:

@@ -117,7 +117,9 @@ class ItemMatrix:
             item_ids = orjson.loads((directory / "items.json").read_bytes())
             names = ("item_embeddings", "item_bias", "neighbor_rows", "neighbor_weights")
             embeddings, bias, neighbor_rows, neighbor_weights = (
-                np.load(directory / f"{name}.npy", mmap_mode="c") for name in names
+                # A plain array over the mapped pages: indexing a memmap itself is slow.
+                np.asarray(np.load(directory / f"{name}.npy", mmap_mode="c"))
+                for name in names
             )
             version, epoch = str(config["model_version"]), int(config.get("epoch", 0))
         except (OSError, ValueError, KeyError, TypeError) as error:

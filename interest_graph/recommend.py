@@ -15,7 +15,7 @@ import structlog
 from .catalogue_view import CatalogueView
 from .errors import ModelNotReadyError, NotFoundError, TransientError
 from .field_types import category_id
-from .interest import Interest, contributions, interest, scores
+from .interest import Contributions, Interest, contributions_of_all, interest, scores
 from .recommendation_id import AnswerContext, context_digest
 
 if TYPE_CHECKING:
@@ -215,7 +215,11 @@ class Recommender:
         values[liked] += bonus
         allowed, why = self._allowed(model, query, state, now)
         rows = top_k(values, allowed, query.k)
-        items = [self._scored(model, felt, row, bonus if liked[row] else 0.0) for row in rows]
+        terms = contributions_of_all(model.matrix, model.encoder, felt, rows)
+        items = [
+            self._scored(model, felt, row, one, bonus if liked[row] else 0.0)
+            for row, one in zip(rows, terms, strict=True)
+        ]
         items.sort(key=lambda item: (-item.score, item.item_id))
         eligible = [item for item in items if self.view.is_eligible(item.item_id, now)]
         context = AnswerContext(
@@ -259,10 +263,14 @@ class Recommender:
         return candidates & eligible & ~seen & ~excluded, why
 
     def _scored(
-        self, model: PublishedModel, felt: Interest, row: int, bonus: float
+        self,
+        model: PublishedModel,
+        felt: Interest,
+        row: int,
+        terms: Contributions,
+        bonus: float,
     ) -> RecommendedItem:
         """An item with its exact score: the sum of its contributions."""
-        terms = contributions(model.matrix, model.encoder, felt, row)
         score = terms.score + bonus
         if not felt.events:
             return self._item(model, row, score, "cold_start" if bonus else "popular")
