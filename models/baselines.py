@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from interest_graph.interaction_graph import DAY_S
+
 from .item_evidence import EvidenceConfig, evidence, strongest
 from .sequences import newest_windows
 
@@ -46,8 +48,8 @@ class ItemKNN:
     Args:
         graph: The events.
         config: How pairs of events become evidence.
-        neighbors: Neighbours kept of each item.
         history_decay: Weight of an event against the next newer one.
+        neighbors: Neighbours kept of each item.
         max_events: Newest events that count.
     """
 
@@ -55,8 +57,8 @@ class ItemKNN:
         self,
         graph: InteractionGraph,
         config: EvidenceConfig,
-        neighbors: int = 200,
         history_decay: float = 0.95,
+        neighbors: int = 200,
         max_events: int = 100,
     ) -> None:
         self._decay, self._max_events = history_decay, max_events
@@ -81,3 +83,35 @@ def _pruned(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
     """The matrix with the `count` largest entries of each row."""
     rows, columns, values = strongest(matrix, count)
     return sparse.csr_array((values, (rows, columns)), shape=matrix.shape)
+
+
+class PersonalPopularity:
+    """What the user took most often, each time halved with age; then what is popular.
+
+    A hard baseline where people buy the same things again, and no help where they do not.
+
+    Args:
+        graph: The events behind the popularity.
+        as_of: The moment, in seconds since 1970.
+        half_life_days: Days after which an event counts half.
+    """
+
+    def __init__(self, graph: InteractionGraph, as_of: float, half_life_days: float) -> None:
+        popularity = graph.popularity(as_of, half_life_days)
+        self._rest = (popularity / max(popularity.max(initial=0.0), 1e-12) * 1e-3).astype(
+            np.float32
+        )
+        self._half_life = half_life_days
+
+    def __call__(self, cases: Cases, users: Ints) -> Floats:
+        """Scores of all items for some users."""
+        history = cases.history
+        scores = np.tile(self._rest, (len(users), 1))
+        weights = np.asarray(history.event_weights)[history.event_type]
+        starts = np.searchsorted(history.event_user, users, side="left")
+        stops = np.searchsorted(history.event_user, users, side="right")
+        for place, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+            age_days = (cases.as_of - history.event_time[start:stop]) / DAY_S
+            decayed = weights[start:stop] * np.exp2(-age_days / self._half_life)
+            np.add.at(scores[place], history.event_item[start:stop], decayed.astype(np.float32))
+        return scores

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .recommender import Recommender
 
 FACTORS = (2.0, 0.5)
+MOST = 4.0
+WORTHWHILE = 1.002  # a smaller gain is chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +44,26 @@ def apply_blend(model: Recommender, blend: Blend) -> None:
     model.edge_net.log_again.add_(math.log(blend.again))
 
 
-def tune_blend(judge: Callable[[Blend], float], value: float) -> tuple[Blend, float]:
-    """Search one factor after the other, each as far as it helps.
+def tune_blend(judge: Callable[[Blend], float]) -> tuple[Blend, float]:
+    """Search one factor after the other, from ones, each as far as it helps, within 1/4 … 4.
 
     Args:
         judge: The validation metric of a blend.
-        value: Its value for the blend of ones.
 
     Returns:
         The best blend found, and its value.
     """
-    best = Blend()
+    best, value = Blend(), judge(Blend())
     for name in ("again", "popularity", "edges"):
         for factor in FACTORS:
             improved = False
             while True:
-                tried = replace(best, **{name: getattr(best, name) * factor})
+                changed = getattr(best, name) * factor
+                if not 1 / MOST <= changed <= MOST:
+                    break
+                tried = replace(best, **{name: changed})
                 found = judge(tried)
-                if found <= value:
+                if found <= value * WORTHWHILE:
                     break
                 best, value, improved = tried, found, True
             if improved:

@@ -17,7 +17,7 @@ class FitConfig:
         model: Its shape.
         epochs: Most passes over the events.
         patience: Epochs without improvement after which it stops.
-        batch_windows: Windows of a step.
+        batch_events: Events of a step, in windows as long as the longest history.
         negatives: Items drawn for a step.
         full_softmax_items: With at most this many items every step ranks all of them.
         learning_rate: Of the networks.
@@ -36,11 +36,11 @@ class FitConfig:
     """
 
     model: RecommenderConfig
-    epochs: int = 4
+    epochs: int = 3
     patience: int = 1
-    batch_windows: int = 32
-    negatives: int = 768
-    full_softmax_items: int = 5000
+    batch_events: int = 1600
+    negatives: int = 1024
+    full_softmax_items: int = 2000
     learning_rate: float = 1e-3
     table_rate: float = 10.0
     weight_decay: float = 1e-4

@@ -69,8 +69,8 @@ class Fitted:
         edge_weights: (E,) weights of the item graph.
         epochs: Epochs of the best weights.
         losses: Mean loss of each epoch.
-        validation: Validation metric before the first epoch, where the evidence speaks alone, and
-            after each.
+        validation: Validation metric, blended, before the first epoch, where the evidence speaks
+            alone, and after each.
         blend: The factors on its terms, already in the weights.
     """
 
@@ -126,31 +126,33 @@ class Fit:
         )
 
     def run(self) -> Fitted:
-        """Train, and return the best epoch's model."""
-        best, best_epoch, best_value = self.model.state_dict(), 0, -np.inf
+        """Train, and return the best epoch's model with its terms blended."""
+        model = self.model
         losses: list[float] = []
         validation: list[float] = []
+        best, best_epoch, best_value, best_blend = model.state_dict(), 0, -np.inf, self._blend
+        self._settle()
         for epoch in range(self._config.epochs + 1):
             if epoch:
                 losses.append(self._epoch(epoch))
-            embeddings, weights = self._settle()
+                self._settle()
             if self._validate is None:
-                best, best_epoch = self.model.state_dict(), epoch
+                best, best_epoch = model.state_dict(), epoch
                 continue
-            validation.append(self._validate(self._ranker(embeddings, weights)))
-            if validation[-1] > best_value:
-                best, best_epoch = copy.deepcopy(self.model.state_dict()), epoch
-                best_value = validation[-1]
+            blend, value = self._tune(self._validate)
+            validation.append(value)
+            if value > best_value:
+                best, best_epoch = copy.deepcopy(model.state_dict()), epoch
+                best_value, best_blend = value, blend
             elif epoch - best_epoch >= self._config.patience:
                 break
-        self.model.load_state_dict(best)
-        blend = self._blend if self._validate is None else self._tune(self._validate, best_value)
-        apply_blend(self.model, blend)
+        model.load_state_dict(best)
+        apply_blend(model, best_blend)
         embeddings, weights = self._settle()
-        return Fitted(self.model.eval(), embeddings, weights, best_epoch, losses, validation, blend)
+        return Fitted(model.eval(), embeddings, weights, best_epoch, losses, validation, best_blend)
 
-    def _tune(self, validate: Callable[[Ranker], float], value: float) -> Blend:
-        """The blend that validates best; the model is left as it was."""
+    def _tune(self, validate: Callable[[Ranker], float]) -> tuple[Blend, float]:
+        """The blend that validates best, and its value; the model is left as it was."""
         plain = copy.deepcopy(self.model.state_dict())
 
         def judge(blend: Blend) -> float:
@@ -158,13 +160,27 @@ class Fit:
             apply_blend(self.model, blend)
             return validate(self._ranker(*self._settle()))
 
-        best, _ = tune_blend(judge, value)
+        best, value = tune_blend(judge)
         self.model.load_state_dict(plain)
-        return best
+        self._settle()
+        return best, value
 
-    def ranker(self, fitted: Fitted) -> RecommenderRanker:
-        """The fitted model as a ranker."""
-        return self._ranker(fitted.embeddings, fitted.edge_weights)
+    def ranker(
+        self, fitted: Fitted, popularity: npt.NDArray[np.float64] | None = None
+    ) -> RecommenderRanker:
+        """The fitted model as a ranker.
+
+        Args:
+            fitted: What `run` returned.
+            popularity: (items,) as it stands at the moment that is asked about; by default as it
+                stood in training.
+        """
+        ranker = self._ranker(fitted.embeddings, fitted.edge_weights)
+        if popularity is None:
+            return ranker
+        live = torch.from_numpy(np.log1p(popularity).astype(np.float32))
+        with torch.no_grad():
+            return ranker.with_bias(self.model.bias(live.to(fitted.embeddings.device)))
 
     def _ranker(self, embeddings: Tensor, weights: Tensor) -> RecommenderRanker:
         with torch.no_grad():
@@ -186,7 +202,7 @@ class Fit:
         self.model.train()
         size = config.model.interest_encoder.max_events
         windows = Windows(self._data.graph, size, self._rng)
-        batches = windows.batches(config.batch_windows, self._data.fold_of_user)
+        batches = windows.batches(max(1, config.batch_events // size), self._data.fold_of_user)
         device = self._data.table.text.device
         for number, members in enumerate(batches):
             batch = windows.read(members, config.same_moment, config.look_ahead)

@@ -39,7 +39,7 @@ class InterestEncoderConfig:
     knots: int = 16
     dropout: float = 0.1
     rank_decay: float = 0.99
-    score_scale: float = 1.0
+    score_scale: float = 2.0
 
 
 class _Block(nn.Module):

@@ -44,6 +44,12 @@ class RecommenderRanker:
         self._model, self._embeddings, self._bias = model.eval(), embeddings, bias
         self._edges, self._edge_weights = edges, edge_weights
 
+    def with_bias(self, bias: Tensor) -> RecommenderRanker:
+        """The same model with another bias (items,)."""
+        return RecommenderRanker(
+            self._model, self._embeddings, bias, self._edges, self._edge_weights
+        )
+
     @torch.inference_mode()
     def __call__(self, cases: Cases, users: Ints) -> Floats:
         """Scores of all items for some users of the cases: (users, items)."""

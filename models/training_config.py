@@ -42,7 +42,7 @@ class TrainingConfig:
     tune_text: bool = False
     device: str = "cpu"
     dim: int = 64
-    max_events: int = 50
+    max_events: int = 100
     layers: int = 2
     similar_items: int = 20
     text_edges: int = 4

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def small_config() -> TrainingConfig:
     """A configuration that trains the small shop in seconds."""
     config = TrainingConfig(dim=16, max_events=10, similar_items=8, num_neighbors=5, folds=2)
-    return replace(config, fit=replace(config.fit, epochs=4, learning_rate=3e-3))
+    return replace(config, fit=replace(config.fit, epochs=4, patience=4, learning_rate=3e-3))
 
 
 @pytest.fixture(scope="session")
