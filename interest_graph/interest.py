@@ -223,7 +223,9 @@ def contributions_of_all(
     """The terms of the scores of the items in `rows`, computed together."""
     values = matrix.embeddings[interest.rows].astype(np.float64)  # (m, dim)
     items = matrix.embeddings[list(rows)].astype(np.float64)  # (k, dim)
-    match = values @ (encoder.score_map.astype(np.float64) @ items.T)  # (m, k)
+    # einsum, unlike a matrix product, gives an item the same bits alone and among others.
+    mapped = np.einsum("ab,kb->ka", encoder.score_map.astype(np.float64), items)
+    match = np.einsum("ma,ka->mk", values, mapped)
     felt = interest.alpha.astype(np.float64)[:, None] * match
     leads, strengths = matrix.neighbor_rows[interest.rows], matrix.neighbor_weights[interest.rows]
     gamma = interest.gamma.astype(np.float64)
