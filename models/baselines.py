@@ -10,16 +10,20 @@ from scipy import sparse
 
 from interest_graph.interaction_graph import DAY_S
 
+from .evaluation import MAIN_METRIC, evaluate
 from .item_evidence import EvidenceConfig, evidence, strongest
 from .sequences import newest_windows
 
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
-    from .evaluation import Cases
+    from .evaluation import Cases, Ranker
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+DECAYS = (0.95, 0.98, 1.0)
+HALF_LIVES = (15.0, 30.0, 60.0, 120.0)
+NORMS = ((1.0, 0.0), (0.75, 0.25), (0.5, 0.5))
 
 
 class Popularity:
@@ -115,3 +119,34 @@ class PersonalPopularity:
             decayed = weights[start:stop] * np.exp2(-age_days / self._half_life)
             np.add.at(scores[place], history.event_item[start:stop], decayed.astype(np.float32))
         return scores
+
+
+def tune_baselines(
+    past: InteractionGraph, check: Cases, test: Cases
+) -> tuple[EvidenceConfig, dict[str, Ranker]]:
+    """Fit the baselines, each with the hyperparameters that validate best by NDCG@10.
+
+    Args:
+        past: The events before validation, from which the neighbourhood is learned.
+        check: The validation.
+        test: The test; popularity is as of its moment, as in service.
+
+    Returns:
+        The evidence of the best neighbourhood, and the rankers by name.
+    """
+
+    def value(ranker: Ranker) -> float:
+        return evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
+
+    tried = [EvidenceConfig(source_power=source, target_power=target) for source, target in NORMS]
+    best = max(tried, key=lambda config: value(ItemKNN(past, config)))
+    decay = max(DECAYS, key=lambda decay: value(ItemKNN(past, best, decay)))
+    rankers: dict[str, Ranker] = {"item_knn": ItemKNN(past, best, decay)}
+    kinds: dict[str, type[Popularity | PersonalPopularity]] = {
+        "popularity": Popularity,
+        "personal_popularity": PersonalPopularity,
+    }
+    for name, kind in kinds.items():
+        days = max(HALF_LIVES, key=lambda days: value(kind(check.history, check.as_of, days)))
+        rankers[name] = kind(test.history, test.as_of, days)
+    return best, rankers

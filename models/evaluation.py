@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 STRONG_SHARE = 0.5
+MAIN_METRIC = "ndcg_at_10"
 BATCH_USERS = 64
 
 
@@ -107,6 +108,15 @@ def evaluate(ranker: Ranker, cases: Cases, k: int = 10, deep_k: int = 20) -> Eva
     metrics["catalog_coverage"] = len(shown) / max(cases.history.num_items, 1)
     metrics["users"] = float(len(rows))
     return Evaluation(metrics, per_user)
+
+
+def balanced(evaluation: Evaluation) -> float:
+    """What validation maximises: the geometric mean of NDCG among all items and among new ones.
+
+    A shop asks for both; alone, the first would reward nothing but showing what was bought before.
+    """
+    among_all = evaluation.metrics.get(MAIN_METRIC, 0.0)
+    return float(np.sqrt(among_all * evaluation.metrics.get(f"new_{MAIN_METRIC}", among_all)))
 
 
 def top_k(scores: Floats, k: int) -> Ints:

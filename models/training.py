@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .baselines import ItemKNN, PersonalPopularity, Popularity
+from .baselines import tune_baselines
 from .checkpoint import publish
-from .evaluation import Cases, Evaluation, Ranker, evaluate, make_cases
+from .evaluation import Cases, Evaluation, Ranker, balanced, evaluate, make_cases
 from .fitting import Fit, FitData, Fitted, fold_users
-from .item_evidence import EvidenceConfig
 from .item_graph import ItemEdges, alike, build_edges, text_directions
 from .item_table import build_table, learn_identities
 from .published_ranker import PublishedRanker
@@ -30,11 +29,9 @@ if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
     from .blending import Blend
+    from .item_evidence import EvidenceConfig
 
 Floats = npt.NDArray[np.float32]
-MAIN_METRIC = "ndcg_at_10"
-DECAYS = (0.95, 0.98, 1.0)
-NORMS = ((1.0, 0.0), (0.75, 0.25), (0.5, 0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +137,11 @@ class _Training:
     def _baselines(
         self, past: InteractionGraph, check: Cases, test: Cases
     ) -> tuple[EvidenceConfig, dict[str, dict[str, float]]]:
-        """Fit and judge the baselines; the evidence that serves the item graph best."""
-        best, best_value = EvidenceConfig(), -1.0
-        for done, (source, target) in enumerate(NORMS):
-            self._progress(Progress("baselines", done, len(NORMS) + 1))
-            tried = EvidenceConfig(source_power=source, target_power=target)
-            value = _main(evaluate(ItemKNN(past, tried), check))
-            if value > best_value:
-                best, best_value = tried, value
-        decay = max(DECAYS, key=lambda decay: _main(evaluate(ItemKNN(past, best, decay), check)))
-        half_life = self._config.popularity_half_life_days
-        rankers: dict[str, Ranker] = {
-            "popularity": Popularity(test.history, test.as_of, half_life),
-            "personal_popularity": PersonalPopularity(test.history, test.as_of, half_life),
-            "item_knn": ItemKNN(past, best, decay),
-        }
+        """Tune and judge the baselines; the evidence that serves the item graph best."""
+        self._progress(Progress("baselines", 0, 1))
+        best, rankers = tune_baselines(past, check, test)
         judged = {name: evaluate(ranker, test).metrics for name, ranker in rankers.items()}
-        self._progress(Progress("baselines", len(NORMS) + 1, len(NORMS) + 1))
+        self._progress(Progress("baselines", 1, 1))
         return best, judged
 
     def _fit(
@@ -304,19 +289,10 @@ def _cuts(graph: InteractionGraph, validation: float, test: float) -> tuple[floa
     return first, second
 
 
-def _main(evaluation: Evaluation) -> float:
-    """What validation maximises: the geometric mean of NDCG among all items and among new ones.
-
-    A shop asks for both; alone, the first would reward nothing but showing what was bought before.
-    """
-    among_all = evaluation.metrics.get(MAIN_METRIC, 0.0)
-    return float(np.sqrt(among_all * evaluation.metrics.get(f"new_{MAIN_METRIC}", among_all)))
-
-
 def _validator(cases: Cases) -> Callable[[Ranker], float]:
     """The metric that stops training."""
 
     def validate(ranker: Ranker) -> float:
-        return _main(evaluate(ranker, cases))
+        return balanced(evaluate(ranker, cases))
 
     return validate
