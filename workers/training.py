@@ -14,6 +14,7 @@ from interest_graph.roll_out import roll_out
 from interest_graph.serving_state import ServingState
 from interest_graph.training_data import read_training_data
 
+from .roll_out_decision import decide, fair_baselines
 from .wake_up import TRAINING_QUEUE
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from models.training_config import TrainingConfig
 
 TRAIN = "interest_graph.train"
-MAIN_METRIC = "ndcg_at_10"
 
 logger = structlog.get_logger(__name__)
 
@@ -58,8 +58,8 @@ def train_model(
 ) -> Trained:
     """Train on the graph and put the model in service if it beats the one that is.
 
-    The comparison is on the same test events by NDCG@10: against popularity, and against the model
-    in service, which may have seen some of those events when it was fitted; so it is favoured.
+    The comparison is by NDCG@10 on the same test events: against popularity, and against the model
+    in service, unless that was fitted on them: see `roll_out_decision`.
 
     Args:
         settings: Where everything is.
@@ -81,15 +81,20 @@ def train_model(
     serving = ServingState(connect(settings.serving_url, settings), settings)
     data = read_training_data(graph, settings, lambda what: progress(f"read {what}", 0, 1, {}))
     in_service = graph.read(reads.fetch_model_in_service)
+    incumbent = settings.models_dir / in_service if in_service else None
+    if incumbent is not None and not incumbent.is_dir():
+        logger.warning("model_in_service_is_gone", model_version=in_service)
+        incumbent = None
     result = train(
         data.graph,
         config or training_config(settings),
         settings.models_dir,
         data.text_cache,
         lambda step: progress(step.stage, step.done, step.total, step.figures),
-        incumbent=settings.models_dir / in_service if in_service else None,
+        incumbent=incumbent,
     )
-    better, reason = _better(result.metrics, result.baselines)
+    baselines = fair_baselines(result.directory, result.baselines, incumbent)
+    better, reason = decide(result.metrics, baselines)
     if better or force:
         encoder = ItemEncoder.load(
             result.directory,
@@ -108,7 +113,7 @@ def train_model(
         )
     graph.close()
     logger.info("trained", model_version=result.model_version, rolled_out=better or force)
-    return Trained(result.model_version, result.metrics, result.baselines, better or force, reason)
+    return Trained(result.model_version, result.metrics, baselines, better or force, reason)
 
 
 def training_config(settings: Settings) -> TrainingConfig:
@@ -126,16 +131,6 @@ def training_config(settings: Settings) -> TrainingConfig:
         popularity_half_life_days=settings.popularity_half_life_days,
         log_dir=settings.models_dir / "tensorboard",
     )
-
-
-def _better(metrics: dict[str, float], baselines: dict[str, dict[str, float]]) -> tuple[bool, str]:
-    """Whether a model beats popularity and the model in service, and what to say of it."""
-    ours = metrics.get(MAIN_METRIC, 0.0)
-    for name in ("popularity", "in_service"):
-        theirs = baselines.get(name, {}).get(MAIN_METRIC)
-        if theirs is not None and ours <= theirs:
-            return False, f"{MAIN_METRIC} {ours:.4f} does not beat {name} ({theirs:.4f})"
-    return True, f"{MAIN_METRIC} {ours:.4f} beats what was there"
 
 
 def register_training(app: Celery, settings: Settings) -> None:
