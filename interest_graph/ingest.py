@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from .errors import InvalidEventError, LostRowsError, TransientError
+from .errors import InvalidEventError, LostRowsError, SettingsError, TransientError
 from .event import Event
 from .graph import facts
 
@@ -60,11 +60,12 @@ def ingest(
 
     Raises:
         TransientError: Neo4j or the log is away; nothing was acknowledged, so nothing is lost.
+        SettingsError: Neo4j refuses the user name or password; likewise.
     """
     try:
         ingested = graph.write(lambda tx: _write_batch(tx, entries, settings))
-    except TransientError:
-        raise
+    except (TransientError, SettingsError):
+        raise  # nothing is wrong with the entries
     except Exception as error:  # noqa: BLE001 whatever the batch holds, the loop must go on
         if len(entries) > 1:
             logger.warning("ingest_batch_split", entries=len(entries), error=type(error).__name__)

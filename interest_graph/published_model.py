@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FOLD_EVERY = 500
 """Deltas after which the item matrix is written anew."""
+MOST_DELTAS = 4 * FOLD_EVERY
 FOLDED = "+"
 
 
@@ -67,11 +68,16 @@ class ModelShelf:
 
         Raises:
             CheckpointError: Its directory is gone.
+            DeltaGoneError: There is no such epoch, or its deltas are kept no longer.
         """
         for held in (self._current, self._earlier):
             if held and held.model_version == model_version and held.matrix.epoch == epoch:
                 return held
         model = self._load(model_version, epoch)
+        # The epoch comes from outside: never ask for more deltas than are ever kept.
+        if epoch - model.matrix.epoch > MOST_DELTAS:
+            msg = f"model {model_version} has no epoch {epoch}"
+            raise DeltaGoneError(msg)
         self._advance(model, epoch)
         self._earlier = model
         return model

@@ -62,10 +62,6 @@ def refresh_users(
     Raises:
         TransientError: Neo4j or Redis is away; the users stay stale.
     """
-    manifest, _ = serving.head()
-    if manifest is None:
-        return Refreshed()
-    model = shelf.current(manifest)
     moment = int(time.time()) // 60 * 60 if as_of is None else as_of
     revisions = graph.read(lambda tx: reads.fetch_user_revisions(tx, user_ids))
     stale = {
@@ -79,18 +75,25 @@ def refresh_users(
     histories = graph.read(
         lambda tx: reads.fetch_user_events(tx, list(stale), settings.history_events, codes)
     )
+    manifest, _ = serving.head()  # after the events, so that their items can be in it
+    if manifest is None:
+        return Refreshed()
+    model = shelf.current(manifest)
     felt = {
         user_id: interest(model.encoder, model.matrix, histories.get(user_id, ()), moment)
         for user_id in stale
+        # An event whose item is not encoded yet counts soon: until then its user stays stale.
+        if all(event.item_id in model.matrix.row_of for event in histories.get(user_id, ()))
     }
     item_ids = {event.item_id for one in felt.values() for event in one.events}
     categories = graph.read(lambda tx: reads.fetch_item_categories(tx, sorted(item_ids)))
     rows = [
         user_row(user_id, revision, felt[user_id], categories, settings)
         for user_id, revision in sorted(stale.items())
+        if user_id in felt
     ]
     written = graph.write(lambda tx: learned.write_user_interests(tx, rows, model.model_version))
-    marks = [revisions[user_id]["stale_since_ms"] for user_id in stale]
+    marks = [revisions[user_id]["stale_since_ms"] for user_id in felt]
     return Refreshed(written, tuple(mark / 1000 for mark in marks if mark is not None))
 
 

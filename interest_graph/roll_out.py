@@ -33,6 +33,7 @@ def roll_out(
     serving: ServingState,
     settings: Settings,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    trained_on: Mapping[str, int] | None = None,
 ) -> None:
     """Put a model in service; repeating it after a crash finishes what was begun.
 
@@ -48,6 +49,8 @@ def roll_out(
         serving: The serving state.
         settings: Bounds on edges.
         progress: Told (items written, items in all).
+        trained_on: Facts revision of each item when the model read it; one that changed since stays
+            stale, for the update workers. None when that is not known any more.
 
     Raises:
         CheckpointError: The directory is damaged.
@@ -62,7 +65,7 @@ def roll_out(
     for start in range(0, len(matrix.item_ids), BATCH):
         progress(start, len(matrix.item_ids))
         rows = range(start, min(start + BATCH, len(matrix.item_ids)))
-        _write_items([*rows], matrix, evidence, encoder, graph, settings)
+        _write_items([*rows], matrix, evidence, encoder, graph, settings, trained_on)
     _write_categories(encoder, graph, settings)
     progress(len(matrix.item_ids), len(matrix.item_ids))
     serving.roll_out(version)
@@ -88,10 +91,13 @@ def _write_items(
     encoder: CategoryEncoder,
     graph: GraphStore,
     settings: Settings,
+    trained_on: Mapping[str, int] | None,
 ) -> None:
     """Write embeddings, BELONGS_TO and SIMILAR_TO of some rows of the matrix."""
     ids = [matrix.item_ids[row] for row in batch]
     revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, ids))
+    if trained_on is not None:  # marking everything stale added one
+        ids = [i for i in ids if i in revisions and revisions[i][0] == trained_on.get(i, -1) + 1]
     found = graph.read(lambda tx: reads.fetch_item_subgraph(tx, ids, 0))
     texts = text_embeddings(found, encoder)
     subgraph = item_subgraph(found, texts, encoder, settings, time.time())

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
+OLD_DELTAS_S = 7 * 86_400
+"""How long the deltas of a model are kept after another one replaced it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What is published: one model and the number of its newest delta."""
@@ -135,7 +139,8 @@ class ServingState:
         """Make a model the published one: one write; returns its epoch."""
         with translated(ServingStateUnavailableError, "the serving state"):
             epoch = self._roll_out(
-                keys=[keys.MANIFEST, keys.deltas_key(model_version)], args=[model_version]
+                keys=[keys.MANIFEST, keys.deltas_key(model_version)],
+                args=[model_version, OLD_DELTAS_S],
             )
         return int(epoch)
 

@@ -26,10 +26,12 @@ class TrainingData:
     Args:
         graph: Items, categories, brands, users and events.
         text_cache: Text embedding by content hash.
+        item_revisions: Facts revision of each item when it was read.
     """
 
     graph: InteractionGraph
     text_cache: dict[str, npt.NDArray[np.float32]]
+    item_revisions: dict[str, int]
 
 
 def read_training_data(
@@ -48,6 +50,7 @@ def read_training_data(
     progress("events")
     codes = {name: code for code, name in enumerate(settings.relationships)}
     histories = graph.read(lambda tx: reads.fetch_training_events(tx, codes))
+    revisions = {item["item_id"]: int(item["facts_revision"]) for item in items}
     item_row = {item["item_id"]: row for row, item in enumerate(items)}
     category_row = {category["category_id"]: row for row, category in enumerate(categories)}
     brands = sorted({item["brand"] for item in items if item["brand"] is not None})
@@ -86,7 +89,7 @@ def read_training_data(
         event_types=settings.event_type_names,
         event_weights=tuple(declared.weight for declared in settings.event_types.values()),
     )
-    return TrainingData(interactions, text_cache(items, settings.text_model))
+    return TrainingData(interactions, text_cache(items, settings.text_model), revisions)
 
 
 def text_cache(items: list[Row], text_version: str) -> dict[str, npt.NDArray[np.float32]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from interest_graph.errors import TransientError
+from interest_graph.errors import SettingsError, TransientError
 from interest_graph.graph import reads
 from interest_graph.graph.schema import migrate
 from interest_graph.ingest import ingest
@@ -65,7 +65,7 @@ class IngestWorker:
                     self._services.events.ensure_group()
                     ready = True
                 self._step()
-            except TransientError as error:
+            except (TransientError, SettingsError) as error:
                 ready = False
                 logger.warning("ingest_waits", error=str(error))
                 self._stopping.wait(PAUSE_S)

@@ -19,6 +19,7 @@ from .wake_up import TRAINING_QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from celery import Celery
 
@@ -81,6 +82,9 @@ def train_model(
     serving = ServingState(connect(settings.serving_url, settings), settings)
     data = read_training_data(graph, settings, lambda what: progress(f"read {what}", 0, 1, {}))
     in_service = graph.read(reads.fetch_model_in_service)
+    manifest, _ = serving.head()
+    if in_service and (manifest is None or manifest.model_version != in_service):
+        _finish_roll_out(settings.models_dir / in_service, graph, serving, settings)
     incumbent = settings.models_dir / in_service if in_service else None
     if incumbent is not None and not incumbent.is_dir():
         logger.warning("model_in_service_is_gone", model_version=in_service)
@@ -110,10 +114,23 @@ def train_model(
             serving,
             settings,
             lambda done, total: progress("roll out", done, total, {}),
+            data.item_revisions,
         )
     graph.close()
     logger.info("trained", model_version=result.model_version, rolled_out=better or force)
     return Trained(result.model_version, result.metrics, baselines, better or force, reason)
+
+
+def _finish_roll_out(
+    directory: Path, graph: GraphStore, serving: ServingState, settings: Settings
+) -> None:
+    """Put the graph's model in service everywhere: whoever began that did not finish it."""
+    from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads only to train
+
+    if directory.is_dir():
+        logger.warning("roll_out_resumed", model_version=directory.name)
+        encoder = ItemEncoder.load(directory, settings.device, settings.torch_threads)
+        roll_out(directory, {}, encoder, graph, serving, settings)
 
 
 def training_config(settings: Settings) -> TrainingConfig:

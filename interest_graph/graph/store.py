@@ -81,13 +81,21 @@ class GraphStore:
             msg = "Neo4j refuses the user name or password of the settings"
             raise SettingsError(msg) from error
         except Neo4jError as error:
-            if error.is_retryable():
-                msg = "Neo4j does not answer"
+            if error.is_retryable() or not _about_the_data(error):
+                msg = f"Neo4j cannot do it now: {error.code}"
                 raise GraphUnavailableError(msg) from error
             raise
         except DriverError as error:
             msg = "Neo4j does not answer"
             raise GraphUnavailableError(msg) from error
+
+
+def _about_the_data(error: Neo4jError) -> bool:
+    """Whether trying again is useless: the statement or its parameters are at fault.
+
+    A full disk, a time-out or a read-only database says nothing about what was to be written.
+    """
+    return str(error.code).startswith(("Neo.ClientError.Statement.", "Neo.ClientError.Schema."))
 
 
 def run(tx: neo4j.ManagedTransaction, path: str, **parameters: object) -> list[Row]:

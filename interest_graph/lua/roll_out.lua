@@ -1,10 +1,13 @@
 -- Make a model the published one, with all of the deltas it has.
 -- KEYS  manifest, deltas of the model
--- ARGV  model version
+-- ARGV  model version, seconds that the deltas of the model before it are kept
 -- Returns the epoch: the number of the model's newest delta.
 local epoch = 0
 for _, number in ipairs(redis.call('HKEYS', KEYS[2])) do
   epoch = math.max(epoch, tonumber(number))
 end
+local before = redis.call('HGET', KEYS[1], 'model_version')
+if before and before ~= ARGV[1] then redis.call('EXPIRE', 'ig:deltas:' .. before, ARGV[2]) end
+redis.call('PERSIST', KEYS[2])
 redis.call('HSET', KEYS[1], 'model_version', ARGV[1], 'epoch', epoch)
 return epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from interest_graph.errors import ExpiredError, NotFoundError
 from interest_graph.recommend import Query
+from interest_graph.recommendation_id import read_id
 from tests.integration.published_directory import SECOND
 from tests.integration.shop import ITEMS, Shop, rfc3339
 from tests.integration.test_recommend import delta
@@ -244,3 +246,17 @@ def test_an_event_of_the_future_counts_as_new(shop: Shop) -> None:
     )
     explanation = shop.explainer().explain("u-1", ITEMS[0])
     assert explanation.score == pytest.approx(amounts(explanation))
+
+
+def test_an_invented_epoch_costs_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id that names an epoch far away is refused before any delta is asked for."""
+    process = shop.recommender()
+    answer = process.recommend("u-1", Query(k=1))
+    forged = replace(read_id(answer.recommendation_id), epoch=2**32 - 1).new_id()
+
+    def never(*_: object) -> None:
+        pytest.fail("asked for deltas")
+
+    monkeypatch.setattr(shop.serving, "deltas", never)
+    with pytest.raises(ExpiredError):
+        shop.explainer(process).explain("u-1", answer.items[0].item_id, forged)

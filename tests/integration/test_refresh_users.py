@@ -17,6 +17,7 @@ from interest_graph.published_model import ModelShelf
 from interest_graph.refresh_users import Refreshed, refresh_users
 from tests.integration.published_directory import FIRST, SECOND
 from tests.integration.shop import ITEMS, NOW, Shop
+from tests.integration.test_recommend import delta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -256,3 +257,13 @@ def test_without_neo4j_the_users_stay_stale(desk: Desk, query: Any, settings: Se
         desk.refresh(interrupted)
     interrupted.close()
     assert query(STATE)[0]["stale"]
+
+
+def test_a_user_waits_for_an_item_that_is_not_encoded_yet(desk: Desk, query: Any) -> None:
+    """An event of an item without an embedding is not forgotten: its user stays stale for it."""
+    desk.send(("view", ITEMS[3]), ("purchase", "brand-new"))
+    assert desk.refresh().written == 0
+    assert query(STATE)[0]["stale"]
+    desk.shop.serving.publish(delta(["brand-new"]))
+    assert desk.refresh().written == 1
+    assert "brand-new" in {edge["id"] for edge in query(EDGES)}

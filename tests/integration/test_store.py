@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from neo4j.exceptions import ClientError
+from neo4j.exceptions import ClientError, Neo4jError
 from pydantic import SecretStr
 
-from interest_graph.errors import SettingsError
+from interest_graph.errors import GraphUnavailableError, SettingsError
 from interest_graph.graph import reads
 from interest_graph.graph.store import GraphStore
 
@@ -42,3 +42,24 @@ def test_a_failed_transaction_leaves_nothing(graph: GraphStore, query: Any) -> N
     with pytest.raises(RuntimeError):
         graph.write(half)
     assert query("MATCH (u:User) RETURN u") == []
+
+
+@pytest.mark.parametrize(
+    ("code", "transient"),
+    [
+        ("Neo.ClientError.Schema.ConstraintValidationFailed", False),
+        ("Neo.ClientError.Statement.TypeError", False),
+        ("Neo.ClientError.Transaction.TransactionTimedOut", True),
+        ("Neo.DatabaseError.General.UnknownError", True),
+    ],
+)
+def test_only_faults_of_the_data_are_worth_burying(
+    graph: GraphStore, code: str, *, transient: bool
+) -> None:
+    """A full disk or a time-out is waited for; what the data are at fault for is not."""
+
+    def fail(_: Any) -> None:
+        raise Neo4jError._hydrate_neo4j(code=code, message="made for a test")
+
+    with pytest.raises(GraphUnavailableError if transient else Neo4jError):
+        graph.write(fail)
