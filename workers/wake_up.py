@@ -42,7 +42,8 @@ class WakeUps:
         try:
             if self.queued() >= MAX_QUEUED:
                 return
-            for name, ids in ((REFRESH_ITEMS, item_ids), (REFRESH_USERS, user_ids)):
+            # Users first: theirs is the change that somebody watches, and it is quick.
+            for name, ids in ((REFRESH_USERS, user_ids), (REFRESH_ITEMS, item_ids)):
                 for chunk in _chunks(sorted(ids), self._settings.refresh_batch):
                     self._app.send_task(name, args=[chunk], queue=REFRESH_QUEUE)
         except (redis.RedisError, OperationalError, OSError) as error:
