@@ -65,13 +65,13 @@ def graph_of(*stale: str) -> GraphStore:
 
 
 def test_ids_are_sent_in_batches() -> None:
-    """Items go first, each message holds a batch of sorted ids, and none is left out."""
+    """Users go first, each message holds a batch of sorted ids, and none is left out."""
     outbox = Outbox()
     wake_ups(outbox, refresh_batch=2).send({"u-3", "u-1", "u-2"}, {"i-1"})
     assert outbox.sent == [
-        (REFRESH_ITEMS, ["i-1"]),
         (REFRESH_USERS, ["u-1", "u-2"]),
         (REFRESH_USERS, ["u-3"]),
+        (REFRESH_ITEMS, ["i-1"]),
     ]
 
 
@@ -111,7 +111,7 @@ def test_the_sweeper_waits_for_an_empty_queue() -> None:
     wake_ups(outbox, queued=1).sweep(graph_of("n-1"))
     assert outbox.sent == []
     wake_ups(outbox).sweep(graph_of("n-1"))
-    assert outbox.sent == [(REFRESH_ITEMS, ["n-1"]), (REFRESH_USERS, ["n-1"])]
+    assert outbox.sent == [(REFRESH_USERS, ["n-1"]), (REFRESH_ITEMS, ["n-1"])]
 
 
 def test_a_graph_that_is_away_is_told_to_the_loop() -> None:
