@@ -243,14 +243,6 @@ def contributions_of_all(
     return terms
 
 
-def exact_scores(
-    matrix: ItemMatrix, encoder: InterestEncoder, interest: Interest, rows: Sequence[int]
-) -> npt.NDArray[np.float64]:
-    """The scores of the items in `rows` as the sums of their contributions."""
-    terms = contributions_of_all(matrix, encoder, interest, rows)
-    return np.array([one.score for one in terms])
-
-
 def at_knots(table: Floats, seconds: npt.NDArray[np.float64]) -> Floats:
     """A table read at a time span, linearly between knots that are even in log minutes.
 

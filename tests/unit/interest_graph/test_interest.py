@@ -11,7 +11,7 @@ from interest_graph.interest import (
     InterestEncoder,
     at_knots,
     contributions,
-    exact_scores,
+    contributions_of_all,
     interest,
     scores,
 )
@@ -89,7 +89,7 @@ def test_contributions_sum_to_the_score(history: list[HistoryEvent], seed: int) 
     encoder, matrix = make_encoder(seed), make_matrix(seed)
     found = interest(encoder, matrix, history, NOW)
     fast = scores(matrix, found)
-    exact = exact_scores(matrix, encoder, found, range(ITEMS))
+    exact = [one.score for one in contributions_of_all(matrix, encoder, found, range(ITEMS))]
     np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
     for row in range(ITEMS):
         terms = contributions(matrix, encoder, found, row)
