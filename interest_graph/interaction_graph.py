@@ -88,11 +88,11 @@ class InteractionGraph:
 
     def before(self, time: float) -> Self:
         """The same items and users with the events before `time` (seconds) only."""
-        return self._where(self.event_time < time)
+        return self.where(self.event_time < time)
 
     def split(self, cut_time: float) -> tuple[Self, Self]:
         """The events before `cut_time` (seconds), and those from then on."""
-        return self.before(cut_time), self._where(self.event_time >= cut_time)
+        return self.before(cut_time), self.where(self.event_time >= cut_time)
 
     def popularity(self, now: float, half_life_days: float) -> npt.NDArray[np.float64]:
         """Weighted events of each item, each halved every `half_life_days` before `now`.
@@ -106,7 +106,7 @@ class InteractionGraph:
         counts = np.bincount(self.event_item, weights=decayed, minlength=self.num_items)
         return counts.astype(np.float64)
 
-    def _where(self, keep: npt.NDArray[np.bool_]) -> Self:
+    def where(self, keep: npt.NDArray[np.bool_]) -> Self:
         """A graph with the events that `keep` marks."""
         return replace(
             self,

@@ -10,14 +10,14 @@ from scipy import sparse
 
 from interest_graph.interaction_graph import DAY_S
 
-from .evaluation import MAIN_METRIC, evaluate
+from .evaluation.metrics import MAIN_METRIC, evaluate
 from .item_evidence import EvidenceConfig, evidence, strongest
 from .sequences import newest_windows
 
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
-    from .evaluation import Cases, Ranker
+    from .evaluation.cases import Cases, Ranker
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -38,10 +38,9 @@ class Popularity:
     def __init__(self, graph: InteractionGraph, as_of: float, half_life_days: float) -> None:
         self._scores = graph.popularity(as_of, half_life_days).astype(np.float32)
 
-    def __call__(self, cases: Cases, users: Ints) -> Floats:
-        """Scores of all items, the same for each user."""
-        del cases
-        return np.tile(self._scores, (len(users), 1))
+    def __call__(self, cases: Cases) -> Floats:
+        """Scores of all items, the same for each case."""
+        return np.tile(self._scores, (len(cases), 1))
 
 
 class ItemKNN:
@@ -69,16 +68,16 @@ class ItemKNN:
         self._weights = np.asarray(graph.event_weights, dtype=np.float32)
         self._edges = _pruned(evidence(graph, config), neighbors)
 
-    def __call__(self, cases: Cases, users: Ints) -> Floats:
-        """Scores of all items for some users."""
+    def __call__(self, cases: Cases) -> Floats:
+        """Scores of all items for some cases."""
         history = cases.history
-        index, real = newest_windows(history, users, self._max_events)
+        index, real = newest_windows(history, cases.users, self._max_events)
         rank = real.sum(1, keepdims=True) - 1 - np.arange(self._max_events)
         amount = np.where(real, self._decay ** np.maximum(rank, 0), 0).astype(np.float32)
         amount *= self._weights[history.event_type[index]]
         row, column = np.nonzero(real)
         places = (row, history.event_item[index[row, column]])
-        shape = (len(users), history.num_items)
+        shape = (len(cases), history.num_items)
         wanted = sparse.csr_array((amount[row, column], places), shape=shape)
         return np.asarray((wanted @ self._edges).toarray(), dtype=np.float32)
 
@@ -107,15 +106,15 @@ class PersonalPopularity:
         )
         self._half_life = half_life_days
 
-    def __call__(self, cases: Cases, users: Ints) -> Floats:
-        """Scores of all items for some users."""
+    def __call__(self, cases: Cases) -> Floats:
+        """Scores of all items for some cases."""
         history = cases.history
-        scores = np.tile(self._rest, (len(users), 1))
+        scores = np.tile(self._rest, (len(cases), 1))
         weights = np.asarray(history.event_weights)[history.event_type]
-        starts = np.searchsorted(history.event_user, users, side="left")
-        stops = np.searchsorted(history.event_user, users, side="right")
+        starts = np.searchsorted(history.event_user, cases.users, side="left")
+        stops = np.searchsorted(history.event_user, cases.users, side="right")
         for place, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            age_days = (cases.as_of - history.event_time[start:stop]) / DAY_S
+            age_days = (cases.as_of[place] - history.event_time[start:stop]) / DAY_S
             decayed = weights[start:stop] * np.exp2(-age_days / self._half_life)
             np.add.at(scores[place], history.event_item[start:stop], decayed.astype(np.float32))
         return scores
@@ -147,6 +146,8 @@ def tune_baselines(
         "personal_popularity": PersonalPopularity,
     }
     for name, kind in kinds.items():
-        days = max(HALF_LIVES, key=lambda days: value(kind(check.history, check.as_of, days)))
-        rankers[name] = kind(test.history, test.as_of, days)
+        days = max(
+            HALF_LIVES, key=lambda days: value(kind(check.history, float(check.as_of[0]), days))
+        )
+        rankers[name] = kind(test.history, float(test.as_of[0]), days)
     return best, rankers

@@ -27,7 +27,7 @@ from .sequences import WindowBatch, Windows
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
-    from .evaluation import Ranker
+    from .evaluation.cases import Ranker
     from .fit_config import FitConfig
     from .item_graph import ItemEdges
     from .item_table import Identities, ItemTable

@@ -14,7 +14,7 @@ from interest_graph.item_matrix import ItemMatrix
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .evaluation import Cases
+    from .evaluation.cases import Cases
 
 
 class PublishedRanker:
@@ -31,15 +31,15 @@ class PublishedRanker:
         self._encoder = InterestEncoder.load(directory)
         self._matrix = ItemMatrix.load(directory)
 
-    def __call__(self, cases: Cases, users: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(users, items) float32, as `evaluation.Ranker` wants it."""
+    def __call__(self, cases: Cases) -> npt.NDArray[np.float32]:
+        """(cases, items) float32, as `Ranker` wants it."""
         item_ids = cases.history.item_ids
         known = [row for row, item_id in enumerate(item_ids) if item_id in self._matrix.row_of]
         rows = [self._matrix.row_of[item_ids[row]] for row in known]
-        result = np.full((len(users), len(item_ids)), -np.inf, dtype=np.float32)
-        for place, user in enumerate(users.tolist()):
+        result = np.full((len(cases), len(item_ids)), -np.inf, dtype=np.float32)
+        for place, user in enumerate(cases.users.tolist()):
             felt = interest(
-                self._encoder, self._matrix, self._history(cases, user), int(cases.as_of)
+                self._encoder, self._matrix, self._history(cases, user), int(cases.as_of[place])
             )
             result[place, known] = scores(self._matrix, felt)[rows]
         return result

@@ -15,7 +15,7 @@ from .item_table import expand
 from .sequences import newest_windows
 
 if TYPE_CHECKING:
-    from .evaluation import Cases
+    from .evaluation.cases import Cases
     from .recommender import EdgeTensors, Recommender
 
 Ints = npt.NDArray[np.int64]
@@ -51,17 +51,17 @@ class RecommenderRanker:
         )
 
     @torch.inference_mode()
-    def __call__(self, cases: Cases, users: Ints) -> Floats:
-        """Scores of all items for some users of the cases: (users, items)."""
+    def __call__(self, cases: Cases) -> Floats:
+        """Scores of all items for some cases: (cases, items)."""
         history, encoder = cases.history, self._model.interest_encoder
         device = self._embeddings.device
-        index, real = newest_windows(history, users, encoder.config.max_events)
+        index, real = newest_windows(history, cases.users, encoder.config.max_events)
         items = torch.from_numpy(history.event_item[index]).to(device)
         types = torch.from_numpy(history.event_type[index]).to(device)
         times = torch.from_numpy(history.event_time[index]).to(device)
         last = torch.from_numpy(real.sum(1, keepdims=True) - 1).to(device)
         as_of = np.floor(cases.as_of / MINUTE_S) * MINUTE_S
-        moment = torch.full(last.shape, as_of, dtype=torch.float64, device=device)
+        moment = torch.from_numpy(as_of).to(device).unsqueeze(-1)
         values = self._embeddings[items]  # (U, T, dim)
         alpha, gamma = encoder(values, types, times, last, moment)
         query = (alpha @ values).squeeze(1) @ encoder.score_map

@@ -13,7 +13,9 @@ import torch
 
 from .baselines import tune_baselines
 from .checkpoint import publish
-from .evaluation import Cases, Evaluation, Ranker, balanced, evaluate, make_cases
+from .evaluation.cases import Cases, Ranker
+from .evaluation.metrics import Evaluation, balanced, evaluate
+from .evaluation.splits import temporal
 from .fitting import Fit, FitData, Fitted, fold_users
 from .item_graph import ItemEdges, alike, build_edges, text_directions
 from .item_table import build_table, learn_identities
@@ -103,11 +105,15 @@ class _Training:
     def run(self, incumbent: Path | None) -> TrainingResult:
         """All of it."""
         graph, config = self._graph, self._config
-        cuts = _cuts(graph, config.validation_share, config.test_share)
-        past, known = graph.before(cuts[0]), graph.before(cuts[1])
-        limit, seed = config.max_evaluation_users, config.seed
-        check = make_cases(past, known.split(cuts[0])[1], cuts[0], limit, seed)
-        test = make_cases(known, graph.split(cuts[1])[1], cuts[1], limit, seed)
+        split = temporal(
+            graph,
+            config.validation_share,
+            config.test_share,
+            config.max_evaluation_users,
+            config.seed,
+        )
+        past, check, known, test = split.train, split.check, split.known, split.test
+        cuts = (float(check.as_of[0]), float(test.as_of[0]))
         self._embed_texts()
         evidence, baselines = self._baselines(past, check, test)
         first = self._fit(past, cuts[0], evidence, config.fit.epochs, check, "fit")
@@ -270,23 +276,6 @@ class _Run:
     fit: Fit
     fitted: Fitted
     data: FitData
-
-
-def _cuts(graph: InteractionGraph, validation: float, test: float) -> tuple[float, float]:
-    """The moments at which validation and test begin.
-
-    Raises:
-        ValueError: No events are left before, between or after them.
-    """
-    if not graph.num_events:
-        msg = "there are no events to train on"
-        raise ValueError(msg)
-    quantiles = np.quantile(graph.event_time, [1 - validation - test, 1 - test])
-    first, second = float(quantiles[0]), float(quantiles[1])
-    if not float(graph.event_time.min()) < first < second:
-        msg = "the events are too few, or too close in time, to be split into three"
-        raise ValueError(msg)
-    return first, second
 
 
 def _validator(cases: Cases) -> Callable[[Ranker], float]:

@@ -10,7 +10,8 @@ from synthetic import make_graph
 from models.baselines import ItemKNN, PersonalPopularity, Popularity
 from models.blending import Blend, tune_blend
 from models.candidates import CandidateSampler
-from models.evaluation import evaluate, make_cases, top_k
+from models.evaluation.cases import Cases, make_cases
+from models.evaluation.metrics import evaluate, top_k
 from models.item_evidence import EvidenceConfig, evidence, evidence_by_fold
 from models.item_graph import alike, build_edges
 from models.sequences import Windows
@@ -24,16 +25,16 @@ def test_an_oracle_scores_one_and_its_opposite_zero() -> None:
     cases = make_cases(*SHOP.split(CUT), CUT, 100, 0)
     wanted = dict(zip(cases.users.tolist(), cases.targets, strict=True))
 
-    def oracle(_: object, users: np.ndarray) -> np.ndarray:
-        scores = np.zeros((len(users), SHOP.num_items), np.float32)
-        for place, user in enumerate(users.tolist()):
-            scores[place, wanted[user]] = 1
+    def oracle(batch: Cases) -> np.ndarray:
+        scores = np.zeros((len(batch), SHOP.num_items), np.float32)
+        for place, user in enumerate(batch.users.tolist()):
+            scores[place, wanted[user]] = 1 + np.arange(len(wanted[user])) / 100
         return scores
 
     best = evaluate(oracle, cases, k=3).metrics
     assert best["ndcg_at_3"] == pytest.approx(1)
     assert best["hit_rate_at_3"] == 1
-    worst = evaluate(lambda c, users: -oracle(c, users), cases, k=3).metrics
+    worst = evaluate(lambda batch: -oracle(batch), cases, k=3).metrics
     assert worst["ndcg_at_3"] == worst["hit_rate_at_3"] == 0
 
 
@@ -42,7 +43,7 @@ def test_ties_are_broken_by_row_and_never_help() -> None:
     assert top_k(np.array([1, 3, 3, 2], np.float32), 3).tolist() == [1, 2, 3]
     assert top_k(np.zeros(2, np.float32), 5).tolist() == [0, 1]
     cases = make_cases(*SHOP.split(CUT), CUT, 100, 0)
-    silent = evaluate(lambda _, users: np.zeros((len(users), 44), np.float32), cases).metrics
+    silent = evaluate(lambda batch: np.zeros((len(batch), 44), np.float32), cases).metrics
     assert silent["mrr"] < 0.06
 
 
@@ -73,7 +74,7 @@ def test_a_fold_sees_no_evidence_of_its_own_users() -> None:
     fold = np.arange(20) % 4
     config = EvidenceConfig()
     _, first, *_ = evidence_by_fold(SHOP, config, fold)
-    others = SHOP._where(fold[SHOP.event_user] != 0)
+    others = SHOP.where(fold[SHOP.event_user] != 0)
     others = evidence(others, config)
     difference = np.abs((first - others).toarray())
     scale = others.toarray().max()

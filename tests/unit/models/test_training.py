@@ -16,7 +16,8 @@ from interest_graph.errors import CheckpointError
 from interest_graph.interest import InterestEncoder
 from interest_graph.item_matrix import ItemMatrix
 from models.checkpoint import load_published, verify
-from models.evaluation import evaluate, make_cases
+from models.evaluation.cases import make_cases
+from models.evaluation.metrics import evaluate
 from models.fitting import fold_users
 from models.published_ranker import PublishedRanker
 from models.text_encoder import TextEncoder

@@ -1,0 +1,1 @@
+"""Full ranking under honest protocols: cases, splits, metrics, contenders and their tuning."""

@@ -1,0 +1,85 @@
+"""Cases: whom to recommend to, from what may be seen, and what they then wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from interest_graph.interaction_graph import InteractionGraph
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+STRONG_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Users to recommend to, each at a moment.
+
+    Args:
+        history: The events that may be seen.
+        users: (C,) int64 rows of the users.
+        as_of: (C,) float64, the moment of each, in seconds since 1970.
+        targets: For each the item rows that were wanted, distinct and ascending.
+        exclude_seen: Whether items of a user's own events are left out of the ranking.
+        candidates: (items,) bool, what is ranked; None for everything.
+    """
+
+    history: InteractionGraph
+    users: Ints
+    as_of: npt.NDArray[np.float64]
+    targets: list[Ints]
+    exclude_seen: bool = False
+    candidates: npt.NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        """Number of cases."""
+        return len(self.users)
+
+    def seen(self, user: int) -> Ints:
+        """Item rows of a user's events."""
+        bounds = np.searchsorted(self.history.event_user, [user, user + 1])
+        return self.history.event_item[bounds[0] : bounds[1]]
+
+    def take(self, places: Ints) -> Self:
+        """Some of the cases."""
+        return replace(
+            self,
+            users=self.users[places],
+            as_of=self.as_of[places],
+            targets=[self.targets[place] for place in places.tolist()],
+        )
+
+    def batches(self, size: int) -> Iterator[Self]:
+        """All cases, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.take(np.arange(start, min(start + size, len(self))))
+
+
+Ranker = Callable[[Cases], Floats]
+"""Scores of all items for each of some cases: (cases, items) float32."""
+
+
+def make_cases(
+    history: InteractionGraph, future: InteractionGraph, as_of: float, max_users: int, seed: int
+) -> Cases:
+    """One case for every user with events before and after a cut.
+
+    Wanted are items of events whose type weighs at least half as much as the heaviest type there
+    is. Of more than `max_users` users a seeded sample is taken.
+    """
+    weights = np.asarray(future.event_weights)[future.event_type]
+    strong = weights >= weights.max(initial=0.0) * STRONG_SHARE
+    user, item = future.event_user[strong], future.event_item[strong]
+    users = np.intersect1d(user, history.event_user)
+    if len(users) > max_users:
+        chosen = np.random.default_rng(seed).choice(len(users), max_users, replace=False)
+        users = users[np.sort(chosen)]
+    starts, stops = np.searchsorted(user, users, "left"), np.searchsorted(user, users, "right")
+    targets = [np.unique(item[a:b]) for a, b in zip(starts, stops, strict=True)]
+    return Cases(history, users, np.full(len(users), as_of), targets)

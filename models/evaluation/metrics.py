@@ -1,0 +1,173 @@
+"""Metrics by full ranking: the rank of everything that was wanted, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from .cases import Cases, Floats, Ints, Ranker
+
+MAIN_METRIC = "ndcg_at_10"
+BATCH_CASES = 128
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Where everything that was wanted stood among all items that were ranked.
+
+    Args:
+        cases: Number of cases.
+        case: (R,) int64, the case of each wanted item, ascending.
+        item: (R,) int64, its row.
+        rank: (R,) float64 from 1; among equal scores the middle; infinite for an item that was
+            left out.
+        new_rank: (R,) float64, the same among items that the user had no event with; NaN for items
+            that the user had one with.
+        top: (cases, deep_k) int64, the best items of each case, -1 where there are fewer.
+    """
+
+    cases: int
+    case: Ints
+    item: Ints
+    rank: Values
+    new_rank: Values
+    top: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The outcome of an evaluation.
+
+    Args:
+        metrics: Means over cases by name.
+        per_case: The same for each case, (cases,) float64 by name; NaN where it does not count.
+        ranking: Where it comes from.
+    """
+
+    metrics: dict[str, float]
+    per_case: dict[str, Values]
+    ranking: Ranking
+
+
+def evaluate(ranker: Ranker, cases: Cases, k: int = 10, deep_k: int = 20) -> Evaluation:
+    """Rank every item for every case.
+
+    Metrics: `ndcg_at_k`, `hit_rate_at_k`, `ndcg_at_deep_k`, `recall_at_deep_k` and `mrr`; the same
+    with prefix `new_` among items that the user had no event with, over cases that wanted one;
+    `catalog_coverage`, the share of the ranked items that stand in any list of k; and
+    `popularity_bias`, the mean over the lists of k of the items' popularity percentile (0 for the
+    rarest item in the history, 1 for the most popular).
+    """
+    ranking = rank(ranker, cases, deep_k)
+    per_case = {}
+    for prefix, ranks in (("", ranking.rank), ("new_", ranking.new_rank)):
+        counts = np.bincount(ranking.case[~np.isnan(ranks)], minlength=ranking.cases)
+        for name, values in _by_case(ranking, ranks, counts, k, deep_k).items():
+            per_case[prefix + name] = np.where(counts > 0, values, np.nan)
+    metrics = {
+        name: float(np.nanmean(values))
+        for name, values in per_case.items()
+        if not np.isnan(values).all()
+    }
+    shown = ranking.top[:, :k]
+    shown = shown[shown >= 0]
+    eligible = cases.history.num_items if cases.candidates is None else cases.candidates.sum()
+    metrics["catalog_coverage"] = len(np.unique(shown)) / max(int(eligible), 1)
+    if len(shown):
+        metrics["popularity_bias"] = float(popularity_percentile(cases)[shown].mean())
+    metrics["cases"] = float(ranking.cases)
+    return Evaluation(metrics, per_case, ranking)
+
+
+def rank(ranker: Ranker, cases: Cases, deep_k: int) -> Ranking:
+    """Rank every item for every case; see `Ranking`."""
+    parts: list[tuple[Ints, Values, Values]] = []
+    top = np.full((len(cases), deep_k), -1, dtype=np.int64)
+    place = 0
+    for batch in cases.batches(BATCH_CASES):
+        scores = np.asarray(ranker(batch))
+        if not np.isfinite(scores).all():
+            scores = np.nan_to_num(scores, nan=-np.inf, neginf=-np.inf)
+        for line, user, targets in zip(scores, batch.users.tolist(), batch.targets, strict=True):
+            seen = np.unique(cases.seen(user))
+            eligible = line.copy()
+            if cases.candidates is not None:
+                eligible[~cases.candidates] = -np.inf
+            if cases.exclude_seen:
+                eligible[seen] = -np.inf
+            best = top_k(eligible, deep_k)
+            top[place, : len(best)] = best
+            fresh = ~np.isin(targets, seen, assume_unique=True)
+            ranks, new = _ranks(eligible, targets), np.full(len(targets), np.nan)
+            if fresh.any():
+                eligible[seen] = -np.inf
+                new[fresh] = _ranks(eligible, targets[fresh])
+            parts.append((targets, ranks, new))
+            place += 1
+    case = np.repeat(np.arange(len(cases)), [len(part[0]) for part in parts])
+    if not parts:
+        nothing = np.zeros(0)
+        return Ranking(0, case.astype(np.int64), case.astype(np.int64), nothing, nothing, top)
+    item, ranks, new = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    return Ranking(len(cases), case, item, ranks, new, top)
+
+
+def balanced(evaluation: Evaluation) -> float:
+    """What validation maximises: the geometric mean of NDCG among all items and among new ones.
+
+    A shop asks for both; alone, the first would reward nothing but showing what was bought before.
+    """
+    among_all = evaluation.metrics.get(MAIN_METRIC, 0.0)
+    return float(np.sqrt(among_all * evaluation.metrics.get(f"new_{MAIN_METRIC}", among_all)))
+
+
+def top_k(scores: Floats, k: int) -> Ints:
+    """Rows of the k best scores, best first; equal ones by row; what scores -inf is left out."""
+    count = min(k, len(scores))
+    if not count:
+        return np.zeros(0, np.int64)
+    edge = np.partition(scores, len(scores) - count)[len(scores) - count]
+    candidates = np.flatnonzero((scores >= edge) & (scores > -np.inf))
+    return candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
+
+
+def popularity_percentile(cases: Cases) -> Values:
+    """Share of the items with fewer events in the history than each item, (items,)."""
+    counts = np.bincount(cases.history.event_item, minlength=cases.history.num_items)
+    return np.searchsorted(np.sort(counts), counts, side="left") / max(len(counts) - 1, 1)
+
+
+def _ranks(scores: Floats, targets: Ints) -> Values:
+    """Ranks of some items; infinite for those that score -inf."""
+    wanted = scores[targets][:, None]
+    above = (scores > wanted).sum(1)
+    equal = (scores == wanted).sum(1) - 1
+    return np.where(wanted[:, 0] > -np.inf, 1 + above + equal / 2, np.inf)
+
+
+def _by_case(
+    ranking: Ranking, ranks: Values, counts: Ints, k: int, deep_k: int
+) -> dict[str, Values]:
+    """Metrics of each case from the ranks of what it wanted, `counts` items each."""
+
+    def total(values: Values) -> Values:
+        return np.bincount(ranking.case, weights=values, minlength=ranking.cases)
+
+    ranks = np.nan_to_num(ranks, nan=np.inf)
+    gain = 1 / np.log2(ranks + 1)
+    reciprocal = np.zeros(ranking.cases)
+    np.maximum.at(reciprocal, ranking.case, 1 / ranks)
+    discounts = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, deep_k + 2)))])
+    result = {"mrr": reciprocal}
+    for depth in (k, deep_k):
+        ideal = discounts[np.minimum(counts, depth)]
+        found = total(np.where(ranks <= depth, gain, 0.0))
+        result[f"ndcg_at_{depth}"] = found / np.maximum(ideal, 1e-12)
+    result[f"hit_rate_at_{k}"] = (total((ranks <= k).astype(float)) > 0).astype(float)
+    result[f"recall_at_{deep_k}"] = total((ranks <= deep_k).astype(float)) / np.maximum(counts, 1)
+    return result
