@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -65,21 +65,53 @@ Ranker = Callable[[Cases], Floats]
 """Scores of all items for each of some cases: (cases, items) float32."""
 
 
+def wanted_events(
+    graph: InteractionGraph, target_types: Collection[str] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Which events show that an item was wanted, (events,) bool.
+
+    Args:
+        graph: The events.
+        target_types: The event types that count; by default those that weigh at least half as much
+            as the heaviest type there is.
+    """
+    if target_types is None:
+        weights = np.asarray(graph.event_weights)[graph.event_type]
+        return np.asarray(weights >= weights.max(initial=0.0) * STRONG_SHARE)
+    counts = np.array([name in target_types for name in graph.event_types], dtype=np.bool_)
+    return np.asarray(counts[graph.event_type])
+
+
 def make_cases(
-    history: InteractionGraph, future: InteractionGraph, as_of: float, max_users: int, seed: int
+    history: InteractionGraph,
+    future: InteractionGraph,
+    as_of: float,
+    max_users: int,
+    seed: int,
+    target_types: Collection[str] | None = None,
 ) -> Cases:
     """One case for every user with events before and after a cut.
 
-    Wanted are items of events whose type weighs at least half as much as the heaviest type there
-    is. Of more than `max_users` users a seeded sample is taken.
+    Wanted are the items of `wanted_events`. Of more than `max_users` users a seeded sample is
+    taken.
     """
-    weights = np.asarray(future.event_weights)[future.event_type]
-    strong = weights >= weights.max(initial=0.0) * STRONG_SHARE
-    user, item = future.event_user[strong], future.event_item[strong]
+    wanted = wanted_events(future, target_types)
+    user, item = future.event_user[wanted], future.event_item[wanted]
     users = np.intersect1d(user, history.event_user)
     if len(users) > max_users:
         chosen = np.random.default_rng(seed).choice(len(users), max_users, replace=False)
         users = users[np.sort(chosen)]
-    starts, stops = np.searchsorted(user, users, "left"), np.searchsorted(user, users, "right")
-    targets = [np.unique(item[a:b]) for a, b in zip(starts, stops, strict=True)]
+    targets = items_by_user(user, item, users)
     return Cases(history, users, np.full(len(users), as_of), targets)
+
+
+def items_by_user(user: Ints, item: Ints, users: Ints) -> list[Ints]:
+    """For each of some users the distinct items, ascending.
+
+    Args:
+        user: (N,) int64, ascending.
+        item: (N,) int64, an item of each.
+        users: Whose.
+    """
+    starts, stops = np.searchsorted(user, users, "left"), np.searchsorted(user, users, "right")
+    return [np.unique(item[a:b]) for a, b in zip(starts, stops, strict=True)]

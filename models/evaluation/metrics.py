@@ -57,18 +57,13 @@ class Evaluation:
 def evaluate(ranker: Ranker, cases: Cases, k: int = 10, deep_k: int = 20) -> Evaluation:
     """Rank every item for every case.
 
-    Metrics: `ndcg_at_k`, `hit_rate_at_k`, `ndcg_at_deep_k`, `recall_at_deep_k` and `mrr`; the same
-    with prefix `new_` among items that the user had no event with, over cases that wanted one;
+    Metrics: those of `metrics_by_case`, as means over the cases where they count;
     `catalog_coverage`, the share of the ranked items that stand in any list of k; and
     `popularity_bias`, the mean over the lists of k of the items' popularity percentile (0 for the
     rarest item in the history, 1 for the most popular).
     """
     ranking = rank(ranker, cases, deep_k)
-    per_case = {}
-    for prefix, ranks in (("", ranking.rank), ("new_", ranking.new_rank)):
-        counts = np.bincount(ranking.case[~np.isnan(ranks)], minlength=ranking.cases)
-        for name, values in _by_case(ranking, ranks, counts, k, deep_k).items():
-            per_case[prefix + name] = np.where(counts > 0, values, np.nan)
+    per_case = metrics_by_case(ranking, k, deep_k)
     metrics = {
         name: float(np.nanmean(values))
         for name, values in per_case.items()
@@ -82,6 +77,24 @@ def evaluate(ranker: Ranker, cases: Cases, k: int = 10, deep_k: int = 20) -> Eva
         metrics["popularity_bias"] = float(popularity_percentile(cases)[shown].mean())
     metrics["cases"] = float(ranking.cases)
     return Evaluation(metrics, per_case, ranking)
+
+
+def metrics_by_case(ranking: Ranking, k: int = 10, deep_k: int = 20) -> dict[str, Values]:
+    """Metrics of every case, (cases,) float64 by name; NaN where one does not count.
+
+    `ndcg_at_k`, `hit_rate_at_k`, `ndcg_at_deep_k`, `recall_at_deep_k` and `mrr`; the same with
+    prefix `new_` among items that the user had no event with, over cases that wanted one; and with
+    prefix `repeat_` for what the user had an event with, among all items, over cases that wanted
+    such an item and could get it.
+    """
+    repeat = np.where(np.isnan(ranking.new_rank) & np.isfinite(ranking.rank), ranking.rank, np.nan)
+    kinds = {"": ranking.rank, "new_": ranking.new_rank, "repeat_": repeat}
+    per_case = {}
+    for prefix, ranks in kinds.items():
+        counts = np.bincount(ranking.case[~np.isnan(ranks)], minlength=ranking.cases)
+        for name, values in _by_case(ranking, ranks, counts, k, deep_k).items():
+            per_case[prefix + name] = np.where(counts > 0, values, np.nan)
+    return per_case
 
 
 def rank(ranker: Ranker, cases: Cases, deep_k: int) -> Ranking:
@@ -139,7 +152,8 @@ def top_k(scores: Floats, k: int) -> Ints:
 def popularity_percentile(cases: Cases) -> Values:
     """Share of the items with fewer events in the history than each item, (items,)."""
     counts = np.bincount(cases.history.event_item, minlength=cases.history.num_items)
-    return np.searchsorted(np.sort(counts), counts, side="left") / max(len(counts) - 1, 1)
+    fewer = np.searchsorted(np.sort(counts), counts, side="left").astype(np.float64)
+    return fewer / max(len(counts) - 1, 1)
 
 
 def _ranks(scores: Floats, targets: Ints) -> Values:

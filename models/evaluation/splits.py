@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cases import Cases, make_cases
+from .cases import Cases, items_by_user, make_cases
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import numpy.typing as npt
+
     from interest_graph.interaction_graph import InteractionGraph
+
+LEAST_EVENTS = 3  # one to learn from, one to validate, one to test
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +28,21 @@ class Split:
         check: The validation.
         known: Train and validation together: what the final model is fitted on.
         test: What it is judged by, once.
+        test_name: What the test is called where there are several.
+        more_tests: Further cases that the same fitted model is judged by, by name.
     """
 
     train: InteractionGraph
     check: Cases
     known: InteractionGraph
     test: Cases
+    test_name: str = "test"
+    more_tests: dict[str, Cases] = field(default_factory=dict)
+
+    @property
+    def tests(self) -> dict[str, Cases]:
+        """All cases that judge, by name, the main ones first."""
+        return {self.test_name: self.test, **self.more_tests}
 
 
 def leave_one_out(graph: InteractionGraph) -> Split:
@@ -39,11 +54,11 @@ def leave_one_out(graph: InteractionGraph) -> Split:
     user = graph.event_user
     stop = np.searchsorted(user, np.arange(len(graph.user_ids)), side="right")
     count = np.bincount(user, minlength=len(graph.user_ids))
-    asked = np.flatnonzero(count >= 3)
+    enough = count >= LEAST_EVENTS
+    asked = np.flatnonzero(enough)
     from_end = stop[user] - np.arange(len(user))  # 1 for a user's last event
-    long_enough = count[user] >= 3
-    train = graph.where(~long_enough | (from_end > 2))
-    known = graph.where(~long_enough | (from_end > 1))
+    train = graph.where(~enough[user] | (from_end >= LEAST_EVENTS))
+    known = graph.where(~enough[user] | (from_end >= LEAST_EVENTS - 1))
 
     def cases(history: InteractionGraph, back: int) -> Cases:
         place = stop[asked] - back
@@ -54,7 +69,12 @@ def leave_one_out(graph: InteractionGraph) -> Split:
 
 
 def temporal(
-    graph: InteractionGraph, validation_share: float, test_share: float, max_users: int, seed: int
+    graph: InteractionGraph,
+    validation_share: float,
+    test_share: float,
+    max_users: int,
+    seed: int,
+    target_types: Collection[str] | None = None,
 ) -> Split:
     """The latest events are the test, those before them the validation.
 
@@ -63,9 +83,43 @@ def temporal(
     """
     first, second = cut_times(graph, validation_share, test_share)
     train, known = graph.before(first), graph.before(second)
-    check = make_cases(train, known.split(first)[1], first, max_users, seed)
-    test = make_cases(known, graph.split(second)[1], second, max_users, seed)
+    between, after = known.split(first)[1], graph.split(second)[1]
+    check = make_cases(train, between, first, max_users, seed, target_types)
+    test = make_cases(known, after, second, max_users, seed, target_types)
     return Split(train, check, known, test)
+
+
+def given(
+    graph: InteractionGraph, in_test: npt.NDArray[np.bool_], validation_share: float, seed: int
+) -> Split:
+    """The test is given; a seeded share of each user's other items is the validation.
+
+    What a user has seen is left out of the ranking.
+
+    Args:
+        graph: All events.
+        in_test: (events,) bool, the events of the test.
+        validation_share: Share of a user's events outside the test; at least one of two or more.
+        seed: Of the draw.
+    """
+    known = graph.where(~in_test)
+    count = np.bincount(known.event_user, minlength=len(graph.user_ids))
+    size = np.where(count > 1, np.maximum(np.floor(count * validation_share), 1), 0)
+    order = np.lexsort((np.random.default_rng(seed).random(known.num_events), known.event_user))
+    start = np.cumsum(count) - count
+    place = np.arange(known.num_events) - start[known.event_user]
+    in_check = np.zeros(known.num_events, dtype=np.bool_)
+    in_check[order[place < size[known.event_user]]] = True
+    train = known.where(~in_check)
+
+    def cases(history: InteractionGraph, future: InteractionGraph) -> Cases:
+        users = np.intersect1d(future.event_user, history.event_user)
+        targets = items_by_user(future.event_user, future.event_item, users)
+        as_of = np.full(len(users), graph.event_time.max(initial=0.0))
+        return Cases(history, users, as_of, targets, exclude_seen=True)
+
+    check = cases(train, known.where(in_check))
+    return Split(train, check, known, cases(known, graph.where(in_test)))
 
 
 def cut_times(graph: InteractionGraph, validation: float, test: float) -> tuple[float, float]:
