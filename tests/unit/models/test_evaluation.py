@@ -7,10 +7,10 @@ import pytest
 import torch
 from synthetic import make_graph
 
-from models.baselines import ItemKNN, PersonalPopularity, Popularity
 from models.blending import Blend, tune_blend
 from models.candidates import CandidateSampler
 from models.evaluation.cases import Cases, make_cases
+from models.evaluation.contenders import Context, contenders
 from models.evaluation.metrics import evaluate, top_k
 from models.item_evidence import EvidenceConfig, evidence, evidence_by_fold
 from models.item_graph import alike, build_edges
@@ -51,14 +51,14 @@ def test_following_what_follows_beats_popularity() -> None:
     """On shelves walked in order the sequence-aware neighbourhood wins."""
     past = SHOP.before(CUT)
     cases = make_cases(*SHOP.split(CUT), CUT, 100, 0)
-    by_name = {
-        "knn": ItemKNN(past, EvidenceConfig()),
-        "popular": Popularity(past, CUT, 30),
-        "personal": PersonalPopularity(past, CUT, 30),
+    ndcg = {
+        one.name: evaluate(one.fit(past, one.defaults, 0, None).ranker, cases).metrics["ndcg_at_10"]
+        for one in contenders(
+            ["sequence_knn", "recent_popularity", "personal_popularity"], Context()
+        )
     }
-    ndcg = {name: evaluate(one, cases).metrics["ndcg_at_10"] for name, one in by_name.items()}
-    assert ndcg["knn"] > ndcg["popular"]
-    assert ndcg["personal"] > ndcg["popular"]
+    assert ndcg["sequence_knn"] > ndcg["recent_popularity"]
+    assert ndcg["personal_popularity"] > ndcg["recent_popularity"]
 
 
 def test_evidence_is_directed_and_fades_with_distance() -> None:

@@ -39,7 +39,7 @@ def test_the_model_beats_popularity_and_says_how_it_was_judged(trained: Trained)
     assert result.metrics["ndcg_at_10"] > result.baselines["popularity"]["ndcg_at_10"]
     written = orjson.loads((result.directory / "metrics.json").read_bytes())
     assert written["test"] == result.metrics
-    assert set(written["baselines"]) == {"popularity", "personal_popularity", "item_knn"}
+    assert set(written["baselines"]) == {"popularity", "personal_popularity", "sequence_knn"}
     for name in ("recall_at_20", "hit_rate_at_10", "mrr", "catalog_coverage"):
         assert 0 <= result.metrics[name] <= 1
 
