@@ -8,6 +8,7 @@ import typer
 from . import (
     config_commands,
     demo_command,
+    evaluate_command,
     key_commands,
     load_command,
     schema_commands,
@@ -31,6 +32,7 @@ app.command()(stack_commands.down)
 app.command()(stack_commands.status)
 app.command()(load_command.load)
 app.command()(train_command.train)
+app.command()(evaluate_command.evaluate)
 app.command()(demo_command.demo)
 app.add_typer(schema_commands.schema, name="schema")
 app.add_typer(key_commands.key, name="key")

@@ -13,6 +13,7 @@ FINE = 0
 FAULT = 1
 USAGE = 2
 NOT_READY = 3
+WIDEST = 1000
 
 
 def data(text: str) -> None:
@@ -41,11 +42,14 @@ def fail(message: str, remedy: str = "", code: int = FAULT) -> NoReturn:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write rows in aligned columns to stdout."""
+    """Write rows in aligned columns to stdout; a line is not broken where there is no terminal."""
     from rich.console import Console
     from rich.table import Table
 
     drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         drawn.add_row(*row)
-    Console().print(drawn)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDEST
+    console.print(drawn)

@@ -152,8 +152,8 @@ def top_k(scores: Floats, k: int) -> Ints:
 def popularity_percentile(cases: Cases) -> Values:
     """Share of the items with fewer events in the history than each item, (items,)."""
     counts = np.bincount(cases.history.event_item, minlength=cases.history.num_items)
-    fewer = np.searchsorted(np.sort(counts), counts, side="left").astype(np.float64)
-    return fewer / max(len(counts) - 1, 1)
+    fewer = np.searchsorted(np.sort(counts), counts, side="left")
+    return np.asarray(fewer / max(len(counts) - 1, 1), dtype=np.float64)
 
 
 def _ranks(scores: Floats, targets: Ints) -> Values:
@@ -170,7 +170,8 @@ def _by_case(
     """Metrics of each case from the ranks of what it wanted, `counts` items each."""
 
     def total(values: Values) -> Values:
-        return np.bincount(ranking.case, weights=values, minlength=ranking.cases)
+        sums = np.bincount(ranking.case, weights=values, minlength=ranking.cases)
+        return sums.astype(np.float64)
 
     ranks = np.nan_to_num(ranks, nan=np.inf)
     gain = 1 / np.log2(ranks + 1)

@@ -9,13 +9,20 @@ import numpy as np
 
 from .cold_splits import cold_items, cold_users
 from .metrics import MAIN_METRIC
-from .splits import Split, given, leave_one_out, temporal
+from .splits import Split, given, leave_one_out, temporal, temporal_next
 
 if TYPE_CHECKING:
     from .cases import Cases
     from .data_set import DataSet
 
-PROTOCOLS = ("leave_one_out", "temporal", "given", "cold_items", "cold_users")
+PROTOCOLS = (
+    "leave_one_out",
+    "temporal",
+    "temporal_next",
+    "given",
+    "cold_items",
+    "cold_users",
+)
 EVERYBODY = 1_000_000_000
 
 
@@ -26,7 +33,8 @@ class SplitConfig:
     Args:
         seed: Of every draw; not the models' seed.
         validation_share: Share of the events (temporal) or of each user's events (given).
-        test_share: Share of the events (temporal).
+        test_share: Share of the events (temporal; twice that in temporal_next, whose cases are
+            fewer).
         cold_share: Share of the items or users that are held back, half of them for validation.
         max_cases: Of more validation or test cases a seeded sample is taken; 0 for all of them.
     """
@@ -69,11 +77,8 @@ def _whole_split(data: DataSet, protocol: str, config: SplitConfig) -> Split:
     graph, seed, targets = data.graph, config.seed, data.target_types
     if protocol == "leave_one_out":
         return leave_one_out(graph)
-    if protocol == "temporal":
-        shares = (config.validation_share, config.test_share)
-        split = temporal(graph, *shares, EVERYBODY, seed, targets)
-        check = replace(split.check, exclude_seen=not data.repeats)
-        return replace(split, check=check, test=replace(split.test, exclude_seen=not data.repeats))
+    if protocol.startswith("temporal"):
+        return _temporal_split(data, protocol, config)
     if protocol == "given":
         if data.in_test is None:
             msg = f"{data.name} comes without a test of its own; use one of {data.protocols}"
@@ -86,6 +91,17 @@ def _whole_split(data: DataSet, protocol: str, config: SplitConfig) -> Split:
         return cold_users(graph, config.cold_share, seed, targets, exclude_seen=exclude)
     msg = f"there is no protocol {protocol}; there are {', '.join(PROTOCOLS)}"
     raise ValueError(msg)
+
+
+def _temporal_split(data: DataSet, protocol: str, config: SplitConfig) -> Split:
+    """A split by time; what was seen is ranked where taking again counts."""
+    shares = (config.validation_share, config.test_share)
+    if protocol == "temporal":
+        split = temporal(data.graph, *shares, EVERYBODY, config.seed, data.target_types)
+    else:
+        split = temporal_next(data.graph, shares[0], 2 * shares[1], data.target_types)
+    check = replace(split.check, exclude_seen=not data.repeats)
+    return replace(split, check=check, test=replace(split.test, exclude_seen=not data.repeats))
 
 
 def _sample(cases: Cases, config: SplitConfig) -> Cases:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cases import Cases, items_by_user, make_cases
+from .cases import Cases, items_by_user, make_cases, wanted_events
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -87,6 +87,39 @@ def temporal(
     check = make_cases(train, between, first, max_users, seed, target_types)
     test = make_cases(known, after, second, max_users, seed, target_types)
     return Split(train, check, known, test)
+
+
+def temporal_next(
+    graph: InteractionGraph,
+    validation_share: float,
+    test_share: float,
+    target_types: Collection[str] | None = None,
+) -> Split:
+    """Learned from is what came before a cut; asked for is what each user wanted next after it.
+
+    A case stands at the moment of a user's first wanted event after the cut that has earlier events
+    of that user, before or after the cut; they are the user's history. Wanted is everything wanted
+    at that moment. It suits data in which most users come once.
+
+    Raises:
+        ValueError: No events are left before, between or after the cuts.
+    """
+    first, second = cut_times(graph, validation_share, test_share)
+    wanted = wanted_events(graph, target_types)
+    user, item, time = graph.event_user, graph.event_item, graph.event_time
+    began = time[np.searchsorted(user, user, side="left")]
+
+    def cases(start: float, end: float) -> Cases:
+        possible = np.flatnonzero(wanted & (time >= start) & (time < end) & (time > began))
+        users, position = np.unique(user[possible], return_index=True)
+        moment = np.full(len(graph.user_ids), start)
+        moment[users] = time[possible[position]]
+        history = graph.where(time < moment[user])
+        now = wanted & (time == moment[user])
+        return Cases(history, users, moment[users], items_by_user(user[now], item[now], users))
+
+    train, known = graph.before(first), graph.before(second)
+    return Split(train, cases(first, second), known, cases(second, np.inf))
 
 
 def given(

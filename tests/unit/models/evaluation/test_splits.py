@@ -126,6 +126,21 @@ def test_only_the_types_that_count_are_wanted() -> None:
     assert wanted(cold) <= pairs(SHOP.where(SHOP.event_type == 1))
 
 
+def test_the_next_buy_is_asked_for_at_its_own_moment() -> None:
+    """A history ends before the moment of asking; what is learned ends before the cut."""
+    buys = replace(DATA, graph=SHOP, repeats=True, target_types=("purchase",), in_test=None)
+    split = make_split(buys, "temporal_next")
+    cut = split.known.event_time.max()
+    for user, moment, items in zip(
+        split.test.users, split.test.as_of, split.test.targets, strict=True
+    ):
+        theirs = split.test.history.event_time[split.test.history.event_user == user]
+        assert theirs.max() < moment
+        assert moment > cut
+        now = (SHOP.event_user == user) & (SHOP.event_time == moment) & (SHOP.event_type == 1)
+        assert items.tolist() == np.unique(SHOP.event_item[now]).tolist()
+
+
 def test_a_given_test_is_taken_as_it_is() -> None:
     """Its events are the test, and about a tenth of each user's others the validation."""
     split = make_split(DATA, "given")

@@ -1,0 +1,90 @@
+"""`evaluate`: models against each other on one data set under one protocol."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import USAGE, fail
+from .progress import ProgressBars
+
+
+def evaluate(
+    data: Annotated[
+        str, typer.Option("--data", metavar="NAME_OR_FOLDER", help="What to evaluate on.")
+    ],
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", help="How; by default what suits the data.")
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option("--models", metavar="A,B,…", help="Which models; by default all."),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of each random model.")] = 1,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit/--no-refit", help="Learn from train and validation, or from train alone."
+        ),
+    ] = True,
+    json: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            dir_okay=False,
+            help="Write everything, every rank included; what it holds already is not run again.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", dir_okay=False, help="Draw the main metric."),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run the models again, whatever FILE holds of them.")
+    ] = False,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-root",
+            envvar="INTEREST_GRAPH_DATA",
+            file_okay=False,
+            help="Folder that the folders of named data sets lie in.",
+        ),
+    ] = None,
+    max_cases: Annotated[
+        int, typer.Option("--max-cases", min=0, help="Judge by a sample of so many; 0 for all.")
+    ] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of a fit.")] = 1,
+) -> None:
+    """Fit models, judge each once by full ranking, and compare with the best baseline.
+
+    Example: interest-graph evaluate --data movielens-100k --protocol leave_one_out
+    --models ease,sequence_knn --json results.json --plot results.svg
+    """
+    from .evaluation.evaluation import Request, run_evaluation
+    from .evaluation.report import show, show_remarks
+
+    request = Request(
+        data=data,
+        protocol=protocol,
+        models=tuple(name.strip() for name in models.split(",")) if models else None,
+        seeds=seeds,
+        refit=refit,
+        json=json,
+        fresh=fresh,
+        data_root=data_root,
+        max_cases=max_cases,
+        threads=threads,
+    )
+    with ProgressBars(steps=True) as report:
+        try:
+            results, summaries = run_evaluation(request, report)
+        except ValueError as error:
+            fail(str(error), "interest-graph evaluate --help", USAGE)
+    show(summaries)
+    show_remarks(results, summaries)
+    if plot is not None and summaries:
+        from .evaluation.plot import write_plot
+
+        write_plot(plot, f"{results.setup['data']}, {results.setup['protocol']}", summaries)

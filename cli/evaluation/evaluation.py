@@ -1,0 +1,116 @@
+"""One evaluation: data, protocol and models by name; results into a file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from models.evaluation.contenders import contenders
+from models.evaluation.context import Context
+from models.evaluation.environment import environment
+from models.evaluation.protocols import SplitConfig, main_metric, make_split
+from models.evaluation.results import Asked, Results
+from models.evaluation.results_file import read_models, write_results
+from models.evaluation.run import RunConfig, run_models
+from models.evaluation.summary import summarise
+from models.evaluation.tuned import read_tuned
+from models.training_config import TrainingConfig
+
+from .find import find_data_set
+from .text_embeddings import text_embeddings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from models.evaluation.data_set import DataSet
+    from models.evaluation.splits import Split
+    from models.evaluation.summary import Summary
+
+    from ..local_stack.report import Report
+
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line.
+
+    Args:
+        data: Name or folder.
+        protocol: None for what suits the data.
+        models: None for all.
+        seeds: Fits of each random model.
+        refit: Learn from train and validation together.
+        json: The results file, read and written.
+        fresh: Run models again.
+        data_root: Where named data sets lie.
+        max_cases: Cases to judge by; 0 for all.
+        threads: Threads of a fit.
+    """
+
+    data: str
+    protocol: str | None = None
+    models: tuple[str, ...] | None = None
+    seeds: int = 1
+    refit: bool = True
+    json: Path | None = None
+    fresh: bool = False
+    data_root: Path | None = None
+    max_cases: int = 0
+    threads: int = 1
+
+
+def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summary]]:
+    """Run what is not in the results file yet, and sum everything up.
+
+    Raises:
+        InvalidInputError: The data are not there or not what they should be.
+        ValueError: The protocol, a model or the results file does not fit.
+    """
+    report("read the data")
+    data = find_data_set(request.data, request.data_root)
+    protocol = request.protocol or data.protocols[0]
+    split = make_split(data, protocol, SplitConfig(max_cases=request.max_cases))
+    report("read the data", 1, 1)
+    tuned = read_tuned(data.name, protocol)
+    texts = text_embeddings(data.graph, TrainingConfig().text_model)
+    chosen = contenders(request.models, Context(texts, request.threads, tuned))
+    torch.set_num_threads(request.threads)
+    results = _results(request, data, protocol, split)
+
+    def save(summaries: list[Summary] | None = None) -> None:
+        if request.json is not None:
+            graph = data.graph
+            said: Any = None if summaries is None else [asdict(one) for one in summaries]
+            write_results(request.json, results, graph.user_ids, graph.item_ids, said)
+
+    config = RunConfig(tuple(range(request.seeds)), request.refit, request.fresh)
+    run_models(split, chosen, tuned, config, results, save, report)
+    report("resample the users")
+    summaries = summarise(results, main_metric(protocol), RESAMPLES)
+    report("resample the users", 1, 1)
+    save(summaries)
+    return results, summaries
+
+
+def _results(request: Request, data: DataSet, protocol: str, split: Split) -> Results:
+    """The results so far: those of the file, when it is of the same set-up."""
+    setup = {
+        "data": data.name,
+        "digest": data.digest,
+        "protocol": protocol,
+        "split": asdict(SplitConfig(max_cases=request.max_cases)),
+        "refit": request.refit,
+    }
+    counts = {
+        "all": data.counts,
+        "train_events": split.train.num_events,
+        "known_events": split.known.num_events,
+        "validation_cases": len(split.check),
+        "test_cases": {name: len(cases) for name, cases in split.tests.items()},
+    }
+    asked = {name: Asked.of(cases) for name, cases in split.tests.items()}
+    before = read_models(request.json, setup) if request.json is not None else {}
+    return Results(setup, environment(), counts, asked, before)

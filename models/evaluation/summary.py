@@ -1,0 +1,136 @@
+"""What results say: figures with intervals, and every model against the best baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .bootstrap import Bootstrap, Comparison, Interval
+
+if TYPE_CHECKING:
+    from .results import Asked, ModelResult, Results
+
+OURS = "interest_graph"
+BOOTSTRAPPED = (
+    "ndcg_at_10",
+    "hit_rate_at_10",
+    "recall_at_20",
+    "ndcg_at_20",
+    "mrr",
+    "new_ndcg_at_10",
+    "repeat_ndcg_at_10",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One model in one test.
+
+    Args:
+        model: Its name.
+        seeds: Fits that the figures are the mean of.
+        tuned: Whether its hyperparameters come from tuning.
+        metrics: Means by name.
+        intervals: Of those metrics that are means over cases.
+        against_best: Its main metric against the best baseline's; None for that one itself and
+            where there is no baseline.
+        seed_deviation: Standard deviation of the main metric over seeds; None for one seed.
+        fit_s: Seconds of a fit, mean over seeds.
+        rank_s: Seconds in which all cases are scored, mean over seeds.
+    """
+
+    model: str
+    seeds: int
+    tuned: bool
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    against_best: Comparison | None
+    seed_deviation: float | None
+    fit_s: float
+    rank_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All models in one test.
+
+    Args:
+        test: Its name.
+        main_metric: What decides.
+        cases: Number of cases.
+        best_baseline: The best of the models that are not ours, by this very test; empty for none.
+        lines: Best first.
+    """
+
+    test: str
+    main_metric: str
+    cases: int
+    best_baseline: str
+    lines: list[Line]
+
+
+def summarise(results: Results, main_metric: str, resamples: int, seed: int = 0) -> list[Summary]:
+    """One summary for each test.
+
+    The best baseline is chosen by the test itself: a choice in its favour, not in ours.
+
+    Args:
+        results: The runs.
+        main_metric: What decides.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
+    models = {name: model for name, model in results.models.items() if model.runs}
+    return [
+        _summary(test, asked, models, main_metric, resamples, seed)
+        for test, asked in results.asked.items()
+        if models
+    ]
+
+
+def _summary(
+    test: str,
+    asked: Asked,
+    models: dict[str, ModelResult],
+    main_metric: str,
+    resamples: int,
+    seed: int,
+) -> Summary:
+    """All models in one test."""
+    columns = {}
+    for name, model in models.items():
+        for metric, values in model.per_case(asked, test).items():
+            if metric in BOOTSTRAPPED and not np.isnan(values).all():
+                columns[f"{name}/{metric}"] = values
+    bootstrap = Bootstrap(asked.user, columns, seed, resamples)
+    figures = {name: model.metrics(test) for name, model in models.items()}
+    ordered = sorted(models, key=lambda name: -figures[name][main_metric])
+    best = next((name for name in ordered if not name.startswith(OURS)), "")
+
+    def line(name: str) -> Line:
+        model = models[name]
+        runs = list(model.runs.values())
+        mains = [run.tests[test].metrics[main_metric] for run in runs]
+        intervals = {
+            metric: bootstrap.mean(f"{name}/{metric}")
+            for metric in BOOTSTRAPPED
+            if f"{name}/{metric}" in columns
+        }
+        compared = None
+        if best and name != best:
+            compared = bootstrap.compare(f"{name}/{main_metric}", f"{best}/{main_metric}")
+        return Line(
+            name,
+            len(runs),
+            model.tuned,
+            figures[name],
+            intervals,
+            compared,
+            float(np.std(mains, ddof=1)) if len(mains) > 1 else None,
+            float(np.mean([run.fit_s for run in runs])),
+            float(np.mean([run.tests[test].rank_s for run in runs])),
+        )
+
+    return Summary(test, main_metric, len(asked.user), best, [line(name) for name in ordered])
