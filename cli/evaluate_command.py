@@ -56,6 +56,10 @@ def evaluate(
         int, typer.Option("--max-cases", min=0, help="Judge by a sample of so many; 0 for all.")
     ] = 0,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of a fit.")] = 1,
+    retrain_days: Annotated[
+        int,
+        typer.Option("--retrain-days", min=1, help="Prequential: days between nightly trainings."),
+    ] = 1,
 ) -> None:
     """Fit models, judge each once by full ranking, and compare with the best baseline.
 
@@ -63,7 +67,7 @@ def evaluate(
     --models ease,sequence_knn --json results.json --plot results.svg
     """
     from .evaluation.evaluation import Request, run_evaluation
-    from .evaluation.report import show, show_remarks
+    from .evaluation.report import show, show_pairs, show_remarks
 
     request = Request(
         data=data,
@@ -76,6 +80,7 @@ def evaluate(
         data_root=data_root,
         max_cases=max_cases,
         threads=threads,
+        retrain_days=retrain_days,
     )
     with ProgressBars(steps=True) as report:
         try:
@@ -83,6 +88,7 @@ def evaluate(
         except ValueError as error:
             fail(str(error), "interest-graph evaluate --help", USAGE)
     show(summaries)
+    show_pairs(summaries)
     show_remarks(results, summaries)
     if plot is not None and summaries:
         from .evaluation.plot import write_plot

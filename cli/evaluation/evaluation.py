@@ -10,10 +10,11 @@ import torch
 from models.evaluation.contenders import contenders
 from models.evaluation.context import Context
 from models.evaluation.environment import environment
-from models.evaluation.protocols import SplitConfig, main_metric, make_split
+from models.evaluation.protocols import SplitConfig, main_metric, make_data_stream, make_split
 from models.evaluation.results import Asked, Results
 from models.evaluation.results_file import read_models, write_results
 from models.evaluation.run import RunConfig, run_models
+from models.evaluation.run_prequential import TEST, asked_of, line_pairs, run_prequential
 from models.evaluation.summary import summarise
 from models.evaluation.tuned import read_tuned
 from models.training_config import TrainingConfig
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.evaluation.data_set import DataSet
+    from models.evaluation.prequential import Stream
     from models.evaluation.splits import Split
     from models.evaluation.summary import Summary
 
     from ..local_stack.report import Report
 
 RESAMPLES = 2000
+PREQUENTIAL = "prequential"
+TUNED_AS = {PREQUENTIAL: "temporal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Request:
         data_root: Where named data sets lie.
         max_cases: Cases to judge by; 0 for all.
         threads: Threads of a fit.
+        retrain_days: Of prequential evaluations: days from one nightly training to the next.
     """
 
     data: str
@@ -60,6 +65,7 @@ class Request:
     data_root: Path | None = None
     max_cases: int = 0
     threads: int = 1
+    retrain_days: int = 1
 
 
 def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summary]]:
@@ -72,13 +78,15 @@ def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summ
     report("read the data")
     data = find_data_set(request.data, request.data_root)
     protocol = request.protocol or data.protocols[0]
-    split = make_split(data, protocol, SplitConfig(max_cases=request.max_cases))
+    sampled = SplitConfig(max_cases=request.max_cases)
+    split = make_split(data, protocol, sampled)
+    stream = make_data_stream(data, sampled) if protocol == PREQUENTIAL else None
     report("read the data", 1, 1)
-    tuned = read_tuned(data.name, protocol)
+    tuned = read_tuned(data.name, TUNED_AS.get(protocol, protocol))
     texts = text_embeddings(data.graph, TrainingConfig().text_model)
     chosen = contenders(request.models, Context(texts, request.threads, tuned))
     torch.set_num_threads(request.threads)
-    results = _results(request, data, protocol, split)
+    results = _results(request, data, protocol, split, stream)
 
     def save(summaries: list[Summary] | None = None) -> None:
         if request.json is not None:
@@ -86,16 +94,23 @@ def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summ
             said: Any = None if summaries is None else [asdict(one) for one in summaries]
             write_results(request.json, results, graph.user_ids, graph.item_ids, said)
 
-    config = RunConfig(tuple(range(request.seeds)), request.refit, request.fresh)
-    run_models(split, chosen, tuned, config, results, save, report)
+    seeds = tuple(range(request.seeds))
+    config = RunConfig(seeds, request.refit, request.fresh, request.retrain_days)
+    if stream is None:
+        run_models(split, chosen, tuned, config, results, save, report)
+    else:
+        run_prequential(stream, split, chosen, tuned, config, results, save, report)
     report("resample the users")
-    summaries = summarise(results, main_metric(protocol), RESAMPLES)
+    pairs = line_pairs(results) if stream is not None else []
+    summaries = summarise(results, main_metric(protocol), RESAMPLES, pairs)
     report("resample the users", 1, 1)
     save(summaries)
     return results, summaries
 
 
-def _results(request: Request, data: DataSet, protocol: str, split: Split) -> Results:
+def _results(
+    request: Request, data: DataSet, protocol: str, split: Split, stream: Stream | None
+) -> Results:
     """The results so far: those of the file, when it is of the same set-up."""
     setup = {
         "data": data.name,
@@ -104,13 +119,17 @@ def _results(request: Request, data: DataSet, protocol: str, split: Split) -> Re
         "split": asdict(SplitConfig(max_cases=request.max_cases)),
         "refit": request.refit,
     }
+    if stream is None:
+        asked = {name: Asked.of(cases) for name, cases in split.tests.items()}
+    else:
+        asked = {TEST: asked_of(stream)}
+        setup["retrain_days"] = request.retrain_days
     counts = {
         "all": data.counts,
         "train_events": split.train.num_events,
         "known_events": split.known.num_events,
         "validation_cases": len(split.check),
-        "test_cases": {name: len(cases) for name, cases in split.tests.items()},
+        "test_cases": {name: len(one.user) for name, one in asked.items()},
     }
-    asked = {name: Asked.of(cases) for name, cases in split.tests.items()}
     before = read_models(request.json, setup) if request.json is not None else {}
     return Results(setup, environment(), counts, asked, before)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..output import note, table
+from ..output import data, note, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from models.evaluation.bootstrap import Interval
     from models.evaluation.results import Results
@@ -54,20 +54,50 @@ def show(summaries: Sequence[Summary]) -> None:
     table(headings, rows)
 
 
+def show_pairs(summaries: Sequence[Summary]) -> None:
+    """Write further comparisons to stdout, where there are any."""
+    pairs = [pair for summary in summaries for pair in summary.pairs]
+    if not pairs:
+        return
+    main = SHOWN[summaries[0].main_metric]
+    rows = [
+        (
+            pair.model,
+            pair.other,
+            _signed(pair.comparison.difference, 1, 4),
+            _signed(pair.comparison.relative_gain, 100, 1) + " %",
+        )
+        for pair in pairs
+    ]
+    data("")
+    table(("model", "against", f"{main} [95 %]", "gain [95 %]"), rows)
+
+
 def show_remarks(results: Results, summaries: Sequence[Summary]) -> None:
     """Say what the figures rest on."""
     setup = results.setup
-    learned = "train and validation (refitted)" if setup["refit"] else "train alone (not refitted)"
-    note(f"{setup['data']}, {setup['protocol']}: every model learned from {learned}")
+    note(f"{setup['data']}, {setup['protocol']}: every model learned from {_learned(setup)}")
     for summary in summaries:
         against = f"; best baseline: {summary.best_baseline}" if summary.best_baseline else ""
         note(f"  {summary.test}: {summary.cases:,} cases{against}")
-    defaults = [name for name, model in results.models.items() if not model.tuned and model.runs]
+    defaults = dict.fromkeys(
+        name.partition(",")[0]
+        for name, model in results.models.items()
+        if not model.tuned and model.runs
+    )
     if defaults:
         note(f"  not tuned for this, default hyperparameters: {', '.join(defaults)}")
     for name, model in results.models.items():
         if model.infeasible:
             note(f"  {name}: {model.infeasible}")
+
+
+def _learned(setup: Mapping[str, Any]) -> str:
+    """What models learned from."""
+    if days := setup.get("retrain_days"):
+        often = "every night" if days == 1 else f"every {days} nights"
+        return f"the events before the test; nightly: trained again {often}"
+    return "train and validation (refitted)" if setup["refit"] else "train alone (not refitted)"
 
 
 def _tells(name: str, summaries: Sequence[Summary]) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from interest_graph.interaction_graph import InteractionGraph
+
     from .cases import Cases, Floats, Ints, Ranker
 
 MAIN_METRIC = "ndcg_at_10"
@@ -62,8 +64,20 @@ def evaluate(ranker: Ranker, cases: Cases, k: int = 10, deep_k: int = 20) -> Eva
     `popularity_bias`, the mean over the lists of k of the items' popularity percentile (0 for the
     rarest item in the history, 1 for the most popular).
     """
-    ranking = rank(ranker, cases, deep_k)
-    per_case = metrics_by_case(ranking, k, deep_k)
+    eligible = cases.history.num_items if cases.candidates is None else int(cases.candidates.sum())
+    return judge(rank(ranker, cases, deep_k), popularity_percentile(cases.history), eligible, k)
+
+
+def judge(ranking: Ranking, percentile: Values, eligible: int, k: int = 10) -> Evaluation:
+    """The metrics of a ranking; see `evaluate`.
+
+    Args:
+        ranking: Where everything stood; as deep as its lists.
+        percentile: (items,) float64, see `popularity_percentile`.
+        eligible: Number of items that were ranked.
+        k: Length of a list.
+    """
+    per_case = metrics_by_case(ranking, k, ranking.top.shape[1])
     metrics = {
         name: float(np.nanmean(values))
         for name, values in per_case.items()
@@ -71,10 +85,9 @@ def evaluate(ranker: Ranker, cases: Cases, k: int = 10, deep_k: int = 20) -> Eva
     }
     shown = ranking.top[:, :k]
     shown = shown[shown >= 0]
-    eligible = cases.history.num_items if cases.candidates is None else cases.candidates.sum()
-    metrics["catalog_coverage"] = len(np.unique(shown)) / max(int(eligible), 1)
+    metrics["catalog_coverage"] = len(np.unique(shown)) / max(eligible, 1)
     if len(shown):
-        metrics["popularity_bias"] = float(popularity_percentile(cases)[shown].mean())
+        metrics["popularity_bias"] = float(percentile[shown].mean())
     metrics["cases"] = float(ranking.cases)
     return Evaluation(metrics, per_case, ranking)
 
@@ -149,9 +162,9 @@ def top_k(scores: Floats, k: int) -> Ints:
     return candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
 
 
-def popularity_percentile(cases: Cases) -> Values:
-    """Share of the items with fewer events in the history than each item, (items,)."""
-    counts = np.bincount(cases.history.event_item, minlength=cases.history.num_items)
+def popularity_percentile(history: InteractionGraph) -> Values:
+    """Share of the items with fewer events than each item, (items,)."""
+    counts = np.bincount(history.event_item, minlength=history.num_items)
     fewer = np.searchsorted(np.sort(counts), counts, side="left")
     return np.asarray(fewer / max(len(counts) - 1, 1), dtype=np.float64)
 

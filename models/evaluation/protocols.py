@@ -9,11 +9,13 @@ import numpy as np
 
 from .cold_splits import cold_items, cold_users
 from .metrics import MAIN_METRIC
-from .splits import Split, given, leave_one_out, temporal, temporal_next
+from .prequential import make_stream
+from .splits import Split, cut_times, given, leave_one_out, temporal, temporal_next
 
 if TYPE_CHECKING:
     from .cases import Cases
     from .data_set import DataSet
+    from .prequential import Stream
 
 PROTOCOLS = (
     "leave_one_out",
@@ -22,6 +24,7 @@ PROTOCOLS = (
     "given",
     "cold_items",
     "cold_users",
+    "prequential",
 )
 EVERYBODY = 1_000_000_000
 
@@ -36,6 +39,7 @@ class SplitConfig:
         test_share: Share of the events (temporal; twice that in temporal_next, whose cases are
             fewer).
         cold_share: Share of the items or users that are held back, half of them for validation.
+        block_events: Wanted events of a block (prequential).
         max_cases: Of more validation or test cases a seeded sample is taken; 0 for all of them.
     """
 
@@ -43,6 +47,7 @@ class SplitConfig:
     validation_share: float = 0.1
     test_share: float = 0.1
     cold_share: float = 0.2
+    block_events: int = 500
     max_cases: int = 0
 
 
@@ -72,12 +77,35 @@ def make_split(data: DataSet, protocol: str, config: SplitConfig | None = None) 
     return split
 
 
+def make_data_stream(data: DataSet, config: SplitConfig | None = None) -> Stream:
+    """The test's events of a data set in order, for a prequential evaluation.
+
+    Raises:
+        ValueError: The data do not suit it.
+    """
+    config = config or SplitConfig()
+    _, start = cut_times(data.graph, config.validation_share, config.test_share)
+    stream = make_stream(
+        data.graph,
+        start,
+        data.target_types,
+        exclude_seen=not data.repeats,
+        block_events=config.block_events,
+        max_moments=config.max_cases,
+        seed=config.seed,
+    )
+    if not len(stream.moments):
+        msg = f"prequential leaves no cases in {data.name}: its last events are of one day"
+        raise ValueError(msg)
+    return stream
+
+
 def _whole_split(data: DataSet, protocol: str, config: SplitConfig) -> Split:
     """The split with all cases."""
     graph, seed, targets = data.graph, config.seed, data.target_types
     if protocol == "leave_one_out":
         return leave_one_out(graph)
-    if protocol.startswith("temporal"):
+    if protocol in {"temporal", "temporal_next", "prequential"}:
         return _temporal_split(data, protocol, config)
     if protocol == "given":
         if data.in_test is None:
@@ -94,9 +122,12 @@ def _whole_split(data: DataSet, protocol: str, config: SplitConfig) -> Split:
 
 
 def _temporal_split(data: DataSet, protocol: str, config: SplitConfig) -> Split:
-    """A split by time; what was seen is ranked where taking again counts."""
+    """A split by time; what was seen is ranked where taking again counts.
+
+    What is found on the validation of `prequential` is found on that of `temporal`.
+    """
     shares = (config.validation_share, config.test_share)
-    if protocol == "temporal":
+    if protocol != "temporal_next":
         split = temporal(data.graph, *shares, EVERYBODY, config.seed, data.target_types)
     else:
         split = temporal_next(data.graph, shares[0], 2 * shares[1], data.target_types)

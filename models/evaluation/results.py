@@ -10,6 +10,8 @@ import numpy as np
 from .metrics import Ranking, metrics_by_case
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .cases import Cases, Ints
     from .metrics import Values
 
@@ -34,6 +36,17 @@ class Asked:
         sizes = [len(wanted) for wanted in cases.targets]
         item = np.concatenate([*cases.targets, np.zeros(0, np.int64)]).astype(np.int64)
         return cls(cases.users, np.repeat(np.arange(len(cases)), sizes), item)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Asked]) -> Asked:
+        """What several sets of cases ask for, one after the other."""
+        first = np.cumsum([0, *(len(part.user) for part in parts)])
+        case = [part.case + start for part, start in zip(parts, first, strict=False)]
+        return cls(
+            np.concatenate([part.user for part in parts]),
+            np.concatenate(case),
+            np.concatenate([part.item for part in parts]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

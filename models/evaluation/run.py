@@ -31,11 +31,13 @@ class RunConfig:
         seeds: The seeds of the fits; a model that has no randomness is fitted with the first alone.
         refit: Fit what is judged on train and validation together; otherwise on train.
         fresh: Run again what `results` holds already.
+        retrain_days: Of prequential evaluations: days from one nightly training to the next.
     """
 
     seeds: tuple[int, ...] = (0,)
     refit: bool = True
     fresh: bool = False
+    retrain_days: int = 1
 
 
 def run_models(
@@ -63,18 +65,30 @@ def run_models(
         report: Called as work goes on: what, done, total; a total of 0 for unknown.
     """
     for contender in contenders:
-        known = tuned.get(contender.name)
-        hyperparameters = {**contender.defaults, **(known or {}).get("hyperparameters", {})}
-        model = ModelResult(hyperparameters, known is not None, (known or {}).get("found"))
-        before = results.models.get(contender.name)
-        if before is not None and not config.fresh and _same(before, model):
-            model = before
-        results.models[contender.name] = model
+        model = resumed(contender, contender.name, tuned, config, results)
         try:
             _run_contender(split, contender, model, config, save, report)
         except InfeasibleError as error:
             model.infeasible = str(error)
             save()
+
+
+def resumed(
+    contender: Contender,
+    line: str,
+    tuned: Mapping[str, Mapping[str, Any]],
+    config: RunConfig,
+    results: Results,
+) -> ModelResult:
+    """The results of a contender so far, under the name `line`; none with other hyperparameters."""
+    known = tuned.get(contender.name)
+    hyperparameters = {**contender.defaults, **(known or {}).get("hyperparameters", {})}
+    model = ModelResult(hyperparameters, known is not None, (known or {}).get("found"))
+    before = results.models.get(line)
+    if before is not None and not config.fresh and _same(before, model):
+        model = before
+    results.models[line] = model
+    return model
 
 
 def _same(before: ModelResult, now: ModelResult) -> bool:
@@ -108,11 +122,17 @@ def _fit(
     """The fit that is judged, and its seconds; before a first refit the fit that finds its way."""
     if not refit:
         return _timed_fit(contender, split.train, model.hyperparameters, seed, split.check)
+    found = find(split, contender, model, seed)
+    return _timed_fit(contender, split.known, model.hyperparameters | found, seed, None)
+
+
+def find(split: Split, contender: Contender, model: ModelResult, seed: int) -> dict[str, Any]:
+    """What a refit relies on: known already, or found by a fit on train with the validation."""
     if model.found is None:
         first = (contender, split.train, model.hyperparameters, seed, split.check)
         fitted, model.search_s = _timed_fit(*first)
         model.found = fitted.found
-    return _timed_fit(contender, split.known, model.hyperparameters | model.found, seed, None)
+    return model.found
 
 
 def _timed_fit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from .bootstrap import Bootstrap, Comparison, Interval
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .results import Asked, ModelResult, Results
 
 OURS = "interest_graph"
@@ -53,6 +55,21 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two models that are compared with each other.
+
+    Args:
+        model: The one.
+        other: The other.
+        comparison: The main metric of the one against that of the other.
+    """
+
+    model: str
+    other: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """All models in one test.
 
@@ -62,6 +79,7 @@ class Summary:
         cases: Number of cases.
         best_baseline: The best of the models that are not ours, by this very test; empty for none.
         lines: Best first.
+        pairs: Further comparisons that were asked for.
     """
 
     test: str
@@ -69,9 +87,16 @@ class Summary:
     cases: int
     best_baseline: str
     lines: list[Line]
+    pairs: list[Pair] = field(default_factory=list)
 
 
-def summarise(results: Results, main_metric: str, resamples: int, seed: int = 0) -> list[Summary]:
+def summarise(
+    results: Results,
+    main_metric: str,
+    resamples: int,
+    pairs: Sequence[tuple[str, str]] = (),
+    seed: int = 0,
+) -> list[Summary]:
     """One summary for each test.
 
     The best baseline is chosen by the test itself: a choice in its favour, not in ours.
@@ -80,11 +105,12 @@ def summarise(results: Results, main_metric: str, resamples: int, seed: int = 0)
         results: The runs.
         main_metric: What decides.
         resamples: Of the bootstrap.
+        pairs: Models to compare with each other beside the best baseline.
         seed: Of the bootstrap.
     """
     models = {name: model for name, model in results.models.items() if model.runs}
     return [
-        _summary(test, asked, models, main_metric, resamples, seed)
+        _summary(test, asked, models, main_metric, pairs, (resamples, seed))
         for test, asked in results.asked.items()
         if models
     ]
@@ -95,8 +121,8 @@ def _summary(
     asked: Asked,
     models: dict[str, ModelResult],
     main_metric: str,
-    resamples: int,
-    seed: int,
+    pairs: Sequence[tuple[str, str]],
+    draws: tuple[int, int],
 ) -> Summary:
     """All models in one test."""
     columns = {}
@@ -104,33 +130,34 @@ def _summary(
         for metric, values in model.per_case(asked, test).items():
             if metric in BOOTSTRAPPED and not np.isnan(values).all():
                 columns[f"{name}/{metric}"] = values
-    bootstrap = Bootstrap(asked.user, columns, seed, resamples)
+    bootstrap = Bootstrap(asked.user, columns, seed=draws[1], resamples=draws[0])
     figures = {name: model.metrics(test) for name, model in models.items()}
     ordered = sorted(models, key=lambda name: -figures[name][main_metric])
     best = next((name for name in ordered if not name.startswith(OURS)), "")
+
+    def against(name: str, other: str) -> Comparison:
+        return bootstrap.compare(f"{name}/{main_metric}", f"{other}/{main_metric}")
 
     def line(name: str) -> Line:
         model = models[name]
         runs = list(model.runs.values())
         mains = [run.tests[test].metrics[main_metric] for run in runs]
-        intervals = {
-            metric: bootstrap.mean(f"{name}/{metric}")
-            for metric in BOOTSTRAPPED
-            if f"{name}/{metric}" in columns
-        }
-        compared = None
-        if best and name != best:
-            compared = bootstrap.compare(f"{name}/{main_metric}", f"{best}/{main_metric}")
         return Line(
             name,
             len(runs),
             model.tuned,
             figures[name],
-            intervals,
-            compared,
+            {
+                metric: bootstrap.mean(f"{name}/{metric}")
+                for metric in BOOTSTRAPPED
+                if f"{name}/{metric}" in columns
+            },
+            against(name, best) if best and name != best else None,
             float(np.std(mains, ddof=1)) if len(mains) > 1 else None,
             float(np.mean([run.fit_s for run in runs])),
             float(np.mean([run.tests[test].rank_s for run in runs])),
         )
 
-    return Summary(test, main_metric, len(asked.user), best, [line(name) for name in ordered])
+    compared = [Pair(*pair, against(*pair)) for pair in pairs if set(pair) <= models.keys()]
+    lines = [line(name) for name in ordered]
+    return Summary(test, main_metric, len(asked.user), best, lines, compared)
