@@ -14,6 +14,7 @@ from . import (
     schema_commands,
     stack_commands,
     train_command,
+    tune_command,
 )
 from .options import DataDir, Json
 from .output import FAULT, NOT_READY, USAGE, as_json, data, fail
@@ -33,6 +34,7 @@ app.command()(stack_commands.status)
 app.command()(load_command.load)
 app.command()(train_command.train)
 app.command()(evaluate_command.evaluate)
+app.command()(tune_command.tune)
 app.command()(demo_command.demo)
 app.add_typer(schema_commands.schema, name="schema")
 app.add_typer(key_commands.key, name="key")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.baselines.als import ALS
+from models.baselines.bpr import BPR
 from models.baselines.ease import EASE
 from models.baselines.ease_recency import EASERecency
 from models.baselines.item_knn import ItemKNN
+from models.baselines.light_gcn import LightGCN
 from models.baselines.personal_popularity import PersonalPopularity
 from models.baselines.popularity import Popularity
 from models.baselines.recent_popularity import RecentPopularity
+from models.baselines.sasrec import SASRec
 from models.baselines.sequence_knn import SequenceKNN
+from models.baselines.text_knn import TextKNN
+from models.baselines.weighted_sum import WeightedSum
 
 from .context import Context
 
@@ -21,17 +27,32 @@ if TYPE_CHECKING:
 
 __all__ = ["REGISTRY", "Context", "contenders"]
 
-REGISTRY: dict[str, Callable[[Context], Contender]] = {
+_ALONE: dict[str, Callable[[Context], Contender]] = {
     kind.name: kind
     for kind in (
         Popularity,
         RecentPopularity,
         PersonalPopularity,
+        TextKNN,
         ItemKNN,
         SequenceKNN,
         EASE,
         EASERecency,
+        ALS,
+        BPR,
+        LightGCN,
+        SASRec,
     )
+}
+
+
+def _weighted_sum(context: Context) -> Contender:
+    return WeightedSum(context, lambda name: _ALONE[name](context), tuple(_ALONE))
+
+
+REGISTRY: dict[str, Callable[[Context], Contender]] = {
+    **_ALONE,
+    WeightedSum.name: _weighted_sum,
 }
 """What makes each contender from a context, by name, cheap ones first."""
 

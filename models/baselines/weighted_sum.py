@@ -1,0 +1,146 @@
+"""The weighted sum of the two best: what anyone can do with two models at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.evaluation.contender import Contender, Fitted, Hyperparameters
+from models.evaluation.metrics import BATCH_CASES, MAIN_METRIC, evaluate
+
+from .fusion import NORMALIZERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from interest_graph.interaction_graph import InteractionGraph
+    from models.evaluation.cases import Cases, Ranker
+    from models.evaluation.context import Context
+
+Floats = npt.NDArray[np.float32]
+WEIGHTS = tuple(round(0.05 * step, 2) for step in range(21))
+MAX_SCORES = 60_000_000
+DEFAULT_PARTS = ("sequence_knn", "ease_recency")
+
+
+class WeightedSum:
+    """A weighted sum of two baselines, or their fusion by reciprocal ranks.
+
+        s(u, i) = w · f(s_1(u, ·))_i + (1 − w) · f(s_2(u, ·))_i
+
+    with f per case as `fusion` says: `z_score`, `min_max`, `log_rank` or `reciprocal_rank` (Cormack
+    et al. 2009). The two are those that validated best when they were tuned, with the
+    hyperparameters found then; w is the best by validation of a grid from 0 to 1 in steps of 0.05.
+
+    Args:
+        context: Says what tuning found.
+        make: Makes a contender by name.
+        names: Which contenders may be parts.
+    """
+
+    name = "weighted_sum"
+    seeded = True
+    defaults: Mapping[str, Any] = {"fusion": "z_score"}
+
+    def __init__(
+        self, context: Context, make: Callable[[str], Contender], names: tuple[str, ...]
+    ) -> None:
+        self._tuned = context.tuned
+        self._parts = [make(name) for name in best_two(context.tuned, names)]
+        self._last: tuple[InteractionGraph, int, list[Fitted]] | None = None
+
+    def fit(
+        self,
+        graph: InteractionGraph,
+        hyperparameters: Hyperparameters,
+        seed: int,
+        check: Cases | None,
+    ) -> Fitted:
+        """Fit both parts and choose the weight; `found` holds it and what the parts found."""
+        normalize = NORMALIZERS[hyperparameters["fusion"]]
+        known = hyperparameters.get("parts", {})
+        fitted = self._fit_parts(graph, known, seed, check)
+        first, second = (part.ranker for part in fitted)
+        weight = hyperparameters.get("weight", 0.5)
+        if check is not None:
+            weight = best_weight(first, second, normalize, check)
+        found = {part.name: one.found for part, one in zip(self._parts, fitted, strict=True)}
+        ranker = WeightedSumRanker(first, second, normalize, weight)
+        return Fitted(ranker, {"weight": weight, "parts": found})
+
+    def _fit_parts(
+        self,
+        graph: InteractionGraph,
+        known: Mapping[str, Any],
+        seed: int,
+        check: Cases | None,
+    ) -> list[Fitted]:
+        """Both parts; the last ones are kept for trials that differ in the fusion alone."""
+        if self._last is not None and self._last[0] is graph and self._last[1] == seed:
+            return self._last[2]
+        fitted = []
+        for part in self._parts:
+            tuned = self._tuned.get(part.name, {})
+            given = dict(part.defaults) | dict(tuned.get("hyperparameters", {}))
+            given |= dict(known.get(part.name, tuned.get("found", {}) if check is None else {}))
+            fitted.append(part.fit(graph, given, seed, check))
+        self._last = (graph, seed, fitted) if check is not None else None
+        return fitted
+
+
+class WeightedSumRanker:
+    """Scores by the weighted sum of two rankers.
+
+    Args:
+        first: A ranker.
+        second: Another.
+        normalize: Brings the scores of each case to one scale.
+        weight: Of the first; the second has the rest to one.
+    """
+
+    def __init__(
+        self, first: Ranker, second: Ranker, normalize: Callable[[Floats], Floats], weight: float
+    ) -> None:
+        self._first, self._second = first, second
+        self._normalize, self._weight = normalize, weight
+
+    def __call__(self, cases: Cases) -> Floats:
+        """Scores of all items for some cases."""
+        first, second = self._normalize(self._first(cases)), self._normalize(self._second(cases))
+        return np.asarray(self._weight * first + (1 - self._weight) * second, np.float32)
+
+
+def best_two(tuned: Mapping[str, Mapping[str, Any]], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The two that validated best, the best first; `DEFAULT_PARTS` before two were tuned.
+
+    >>> best_two({"a": {"validation": 1}, "b": {"validation": 3}, "c": {}}, ("a", "b", "c"))
+    ('b', 'a')
+    """
+    judged = [name for name in names if "validation" in tuned.get(name, {})]
+    ordered = sorted(judged, key=lambda name: -tuned[name]["validation"])
+    return tuple(ordered[:2]) if len(ordered) > 1 else DEFAULT_PARTS
+
+
+def best_weight(
+    first: Ranker, second: Ranker, normalize: Callable[[Floats], Floats], check: Cases
+) -> float:
+    """The weight of the grid that validates best, the one nearest to ½ of equals.
+
+    Of more cases than `MAX_SCORES` scores allow a sample that is always the same is taken; each
+    ranker is asked once.
+    """
+    most = max(MAX_SCORES // max(check.history.num_items, 1), 1)
+    if len(check) > most:
+        chosen = np.random.default_rng(0).choice(len(check), most, replace=False)
+        check = check.take(np.sort(chosen))
+    kept = [
+        (normalize(first(batch)), normalize(second(batch))) for batch in check.batches(BATCH_CASES)
+    ]
+
+    def value(weight: float) -> float:
+        scores = (weight * one + (1 - weight) * other for one, other in kept)
+        return evaluate(lambda _: next(scores), check).metrics.get(MAIN_METRIC, 0.0)
+
+    return max(WEIGHTS, key=lambda weight: (value(weight), -abs(weight - 0.5)))
