@@ -65,7 +65,7 @@ def show_pairs(summaries: Sequence[Summary]) -> None:
             pair.model,
             pair.other,
             _signed(pair.comparison.difference, 1, 4),
-            _signed(pair.comparison.relative_gain, 100, 1) + " %",
+            _signed(pair.comparison.relative_gain, 100, 1, " %"),
         )
         for pair in pairs
     ]
@@ -115,7 +115,7 @@ def _cells(line: Line, summary: Summary, others: Sequence[str]) -> list[str]:
     main = line.intervals[summary.main_metric]
     compared = line.against_best
     difference = _signed(compared.difference, 1, 4) if compared else ""
-    gain = _signed(compared.relative_gain, 100, 1) + " %" if compared else ""
+    gain = _signed(compared.relative_gain, 100, 1, " %") if compared else ""
     return [
         line.model,
         f"{main.value:.4f} [{main.low:.4f}, {main.high:.4f}]",
@@ -132,14 +132,16 @@ def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.4f}"
 
 
-def _signed(interval: Interval, factor: float, digits: int) -> str:
-    """A difference with its bounds.
+def _signed(interval: Interval, factor: float, digits: int, unit: str = "") -> str:
+    """A difference with its bounds; where there is none to tell, a dash.
 
     >>> from models.evaluation.bootstrap import Interval
     >>> _signed(Interval(0.1, -0.02, 0.2), 100, 1)
     '+10.0 [-2.0, +20.0]'
     """
+    if math.isnan(interval.value):
+        return "-"
     value, low, high = (
         f"{factor * bound:+.{digits}f}" for bound in (interval.value, interval.low, interval.high)
     )
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]{unit}"
