@@ -36,8 +36,8 @@ class ALS:
     seeded = True
     defaults: Mapping[str, Any] = {
         "factors": 64,
-        "regularization": 1.0,
-        "alpha": 5.0,
+        "regularization": 5.0,
+        "alpha": 1.5,
         "iterations": 15,
     }
 

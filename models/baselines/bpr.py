@@ -37,10 +37,10 @@ class BPR:
     name = "bpr"
     seeded = True
     defaults: Mapping[str, Any] = {
-        "factors": 64,
-        "learning_rate": 0.05,
-        "regularization": 0.01,
-        "iterations": 100,
+        "factors": 128,
+        "learning_rate": 0.02,
+        "regularization": 0.02,
+        "iterations": 80,
     }
 
     def __init__(self, context: Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from interest_graph.interaction_graph import InteractionGraph
 
+Ints = npt.NDArray[np.int64]
 LENGTH_NOISE = 0.3
 
 
@@ -34,19 +36,10 @@ def next_item_batches(
         (B, T) int64 items padded with 0 on the right, (B, T) int64 next items, and (B, T) float32
         weights of the next events' types, 0 for the padding.
     """
-    user, item = graph.event_user, graph.event_item
-    weight = np.asarray(graph.event_weights, np.float32)[graph.event_type]
-    source = np.flatnonzero(user[:-1] == user[1:])  # events that have a next one
-    if not len(source):
+    item, weight = graph.event_item, np.asarray(graph.event_weights, np.float32)[graph.event_type]
+    starts, lengths = _windows(graph, max_events, rng)
+    if not len(starts):
         return
-    position = source - np.searchsorted(user, user[source], side="left")
-    count = np.bincount(user, minlength=len(graph.user_ids)) - 1
-    phase = np.where(count > max_events, rng.integers(0, max_events, len(count)), 0)
-    window = (position + phase[user[source]]) // max_events
-    new = np.ones(len(source), dtype=bool)
-    new[1:] = (np.diff(user[source]) != 0) | (np.diff(window) != 0)
-    starts = source[new]
-    lengths = np.diff(np.append(np.flatnonzero(new), len(source)))
     noisy = lengths * (1 + LENGTH_NOISE * rng.random(len(lengths)))
     order = np.argsort(noisy, kind="stable")
     batch = np.cumsum(lengths[order]) // batch_events
@@ -61,3 +54,18 @@ def next_item_batches(
             torch.from_numpy(item[index + 1]),
             torch.from_numpy(np.where(real, weight[index + 1], 0)),
         )
+
+
+def _windows(
+    graph: InteractionGraph, max_events: int, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """First event and length of each window of events that have a next one."""
+    user = graph.event_user
+    source = np.flatnonzero(user[:-1] == user[1:])
+    position = source - np.searchsorted(user, user[source], side="left")
+    count = np.bincount(user, minlength=len(graph.user_ids)) - 1
+    phase = np.where(count > max_events, rng.integers(0, max_events, len(count)), 0)
+    window = (position + phase[user[source]]) // max_events
+    new = np.ones(len(source), dtype=bool)
+    new[1:] = (np.diff(user[source]) != 0) | (np.diff(window) != 0)
+    return source[new], np.diff(np.append(np.flatnonzero(new), len(source)))

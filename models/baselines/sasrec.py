@@ -12,7 +12,7 @@ from models.evaluation.contender import Fitted, Hyperparameters
 from models.sequences import newest_windows
 
 from .causal_transformer import CausalTransformer
-from .full_softmax import FullSoftmax
+from .full_softmax import FullSoftmax, fast_dtype
 from .next_item_batches import next_item_batches
 from .torch_fit import fit_epochs, seeded
 
@@ -44,9 +44,9 @@ class SASRec:
         "heads": 2,
         "max_events": 50,
         "dropout": 0.4,
-        "learning_rate": 1e-3,
+        "learning_rate": 3e-3,
         "weight_decay": 1e-6,
-        "batch_events": 1024,
+        "batch_events": 512,
         "epochs": 40,
         "patience": 3,
     }
@@ -82,21 +82,32 @@ class SASRec:
             rng = np.random.default_rng(seed)
 
             def train_epoch() -> None:
-                model.train()
-                size = given["max_events"], given["batch_events"]
-                for items, targets, weights in next_item_batches(graph, *size, rng):
-                    real = weights > 0
-                    share = weights[real] / weights.sum()
-                    states = model(items)[real]  # (N, d)
-                    loss = FullSoftmax.apply(states, model.item.weight, targets[real], share)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
+                _train_epoch(model, optimizer, graph, given, rng)
 
             epochs = fit_epochs(
                 model, train_epoch, ranker, given["epochs"], check, given["patience"]
             )
         return Fitted(ranker, {"epochs": epochs})
+
+
+def _train_epoch(
+    model: CausalTransformer,
+    optimizer: torch.optim.Optimizer,
+    graph: InteractionGraph,
+    given: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> None:
+    """One pass over all events; each batch's loss is its mean over what is predicted."""
+    model.train()
+    dtype, size = fast_dtype(), (given["max_events"], given["batch_events"])
+    for items, targets, weights in next_item_batches(graph, *size, rng):
+        real = weights > 0
+        share = weights[real] / weights.sum()
+        states = model(items)[real]  # (N, d)
+        loss = FullSoftmax.apply(states, model.item.weight, targets[real], share, dtype)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
 
 class SASRecRanker:

@@ -46,12 +46,12 @@ class SequenceKNN:
         "half_life_days": 365.0,
         "source_power": 0.5,
         "target_power": 0.5,
-        "smoothing": 5.0,
-        "reverse": 0.0,
-        "neighbors": 200,
-        "history_decay": 0.9,
+        "smoothing": 8.0,
+        "reverse": 0.3,
+        "neighbors": 400,
+        "history_decay": 0.8,
         "history_half_life_days": 3650.0,
-        "max_events": 100,
+        "max_events": 60,
     }
 
     def __init__(self, context: Context) -> None:

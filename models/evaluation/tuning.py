@@ -127,11 +127,7 @@ def tune(
         _run(study, study.ask(), split, contender, space, metric, seed)
         done = _log(study)
         report(done[-1])
-    best = max(done, key=lambda trial: -1.0 if trial.validation is None else trial.validation)
-    if best.validation is None:
-        raise InfeasibleError(done[0].reason or "no trial could be fitted")
-    seconds = round(sum(trial.seconds for trial in done), 1)
-    return Tuned(best.hyperparameters, best.found, best.validation, len(done), seconds, done)
+    return _outcome(done)
 
 
 def write_trials(path: Path, tuned: Tuned, space: SearchSpace, budget: Budget, metric: str) -> None:
@@ -153,6 +149,15 @@ def write_tuned(path: Path, name: str, tuned: Tuned) -> None:
     body[name] = tuned.summary()
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     path.write_bytes(orjson.dumps(body, option=options))
+
+
+def _outcome(done: list[Trial]) -> Tuned:
+    """The best of the trials."""
+    best = max(done, key=lambda trial: -1.0 if trial.validation is None else trial.validation)
+    if best.validation is None:
+        raise InfeasibleError(done[0].reason or "no trial could be fitted")
+    seconds = round(sum(trial.seconds for trial in done), 1)
+    return Tuned(best.hyperparameters, best.found, best.validation, len(done), seconds, done)
 
 
 def _study(contender: Contender, space: SearchSpace, journal: Path, seed: int) -> optuna.Study:
