@@ -93,13 +93,9 @@ def test_item_knn_is_the_shrunk_cosine_of_the_strongest_neighbors() -> None:
 
 def test_sequence_knn_equals_loops_over_histories() -> None:
     """Scores are the sum over ordered pairs, weighted by distance, counts and the user's order."""
-    changes = {
-        "half_life_days": 1e9,
-        "history_half_life_days": 1e9,
-        "reverse": 0.25,
-        "smoothing": 5.0,
-    }
-    found = scores("sequence_knn", window=3, neighbors=99, history_decay=0.5, **changes)
+    changes = {"half_life_days": 1e9, "history_half_life_days": 1e9, "reverse": 0.25}
+    changes |= {"window": 3, "neighbors": 99, "history_decay": 0.5, "smoothing": 5.0}
+    found = scores("sequence_knn", distance_decay=0.9, **changes)
     pairs = np.zeros((SHOP.num_items, SHOP.num_items))
     weights = np.asarray(SHOP.event_weights)[SHOP.event_type]
     events = np.bincount(SHOP.event_item, np.sqrt(weights), minlength=SHOP.num_items)
