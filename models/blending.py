@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .recommender import Recommender
 
 FACTORS = (2.0, 0.5)
-MOST = 4.0
+MOST = 16.0
 WORTHWHILE = 1.002  # a smaller gain is chance
 
 
@@ -44,16 +44,17 @@ def apply_blend(model: Recommender, blend: Blend) -> None:
     model.edge_net.log_again.add_(math.log(blend.again))
 
 
-def tune_blend(judge: Callable[[Blend], float]) -> tuple[Blend, float]:
-    """Search one factor after the other, from ones, each as far as it helps, within 1/4 … 4.
+def tune_blend(judge: Callable[[Blend], float], start: Blend) -> tuple[Blend, float]:
+    """Search one factor after the other, each as far as it helps, within 1/16 … 16.
 
     Args:
         judge: The validation metric of a blend.
+        start: Where the search begins.
 
     Returns:
         The best blend found, and its value.
     """
-    best, value = Blend(), judge(Blend())
+    best, value = start, judge(start)
     for name in ("again", "popularity", "edges"):
         for factor in FACTORS:
             improved = False

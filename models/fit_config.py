@@ -15,9 +15,10 @@ class FitConfig:
 
     Args:
         model: Its shape.
-        epochs: Most passes over the events.
+        epochs: Most passes over the events; the rates fall to nothing along half a cosine.
+        warm_up_steps: Steps in which the rates rise to what they are.
         patience: Epochs without improvement after which it stops.
-        batch_events: Events of a step, in windows as long as the longest history.
+        batch_events: Most events of a step.
         negatives: Items drawn for a step.
         full_softmax_items: With at most this many items every step ranks all of them.
         learning_rate: Of the networks.
@@ -37,6 +38,7 @@ class FitConfig:
 
     model: RecommenderConfig
     epochs: int = 3
+    warm_up_steps: int = 50
     patience: int = 1
     batch_events: int = 1600
     negatives: int = 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,38 +26,11 @@ from .recommender import (
 from .sequences import WindowBatch, Windows
 
 if TYPE_CHECKING:
-    from interest_graph.interaction_graph import InteractionGraph
-
     from .evaluation.cases import Ranker
     from .fit_config import FitConfig
-    from .item_graph import ItemEdges
-    from .item_table import Identities, ItemTable
-    from .text_encoder import TextEncoder
+    from .fit_data import FitData
 
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class FitData:
-    """What a fit reads.
-
-    Args:
-        graph: The events.
-        table: The items.
-        edges: The item graph.
-        identities: What has a learned identity.
-        fold_of_user: (users,) int64, the fold of each user.
-        text_encoder: The encoder to tune, or None to keep texts as they are.
-        distinct_texts: (·, text_dim) embeddings from which the text's directions are taken.
-    """
-
-    graph: InteractionGraph
-    table: ItemTable
-    edges: ItemEdges
-    identities: Identities
-    fold_of_user: Ints
-    text_encoder: TextEncoder | None
-    distinct_texts: Tensor
+LEAST_RATE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +94,8 @@ class Fit:
         ]
         self._edges = edge_tensors(data.edges, len(data.table), data.table.text.device)
         self._optimizer = make_optimizer(self.model, data.text_encoder, config)
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._steps = 0
         events = np.bincount(data.graph.event_item, minlength=len(data.table)).astype(np.float64)
         self._sampler = CandidateSampler(
             events, config.negatives, config.full_softmax_items, self._rng
@@ -131,6 +107,7 @@ class Fit:
         losses: list[float] = []
         validation: list[float] = []
         best, best_epoch, best_value, best_blend = model.state_dict(), 0, -np.inf, self._blend
+        blend = self._blend
         self._settle()
         for epoch in range(self._config.epochs + 1):
             if epoch:
@@ -139,7 +116,7 @@ class Fit:
             if self._validate is None:
                 best, best_epoch = model.state_dict(), epoch
                 continue
-            blend, value = self._tune(self._validate)
+            blend, value = self._tune(self._validate, blend)
             validation.append(value)
             if value > best_value:
                 best, best_epoch = copy.deepcopy(model.state_dict()), epoch
@@ -151,7 +128,7 @@ class Fit:
         embeddings, weights = self._settle()
         return Fitted(model.eval(), embeddings, weights, best_epoch, losses, validation, best_blend)
 
-    def _tune(self, validate: Callable[[Ranker], float]) -> tuple[Blend, float]:
+    def _tune(self, validate: Callable[[Ranker], float], start: Blend) -> tuple[Blend, float]:
         """The blend that validates best, and its value; the model is left as it was."""
         plain = copy.deepcopy(self.model.state_dict())
 
@@ -160,7 +137,7 @@ class Fit:
             apply_blend(self.model, blend)
             return validate(self._ranker(*self._settle()))
 
-        best, value = tune_blend(judge)
+        best, value = tune_blend(judge, start)
         self.model.load_state_dict(plain)
         self._settle()
         return best, value
@@ -202,17 +179,27 @@ class Fit:
         self.model.train()
         size = config.model.interest_encoder.max_events
         windows = Windows(self._data.graph, size, self._rng)
-        batches = windows.batches(max(1, config.batch_events // size), self._data.fold_of_user)
+        batches = windows.batches(config.batch_events, self._data.fold_of_user)
         device = self._data.table.text.device
         for number, members in enumerate(batches):
             batch = windows.read(members, config.same_moment, config.look_ahead)
             batch = batch.to(device)
             fold = int(self._data.fold_of_user[windows.users[members[0]]])
+            self._schedule(epoch - 1 + number / len(batches))
             losses.append(self._step(batch, self._folds[fold]))
             done = (epoch - 1) * len(batches) + number + 1
             figures = {"loss": losses[-1], "epoch": float(epoch)}
             self._report(done, config.epochs * len(batches), figures)
         return float(np.mean(losses)) if losses else 0.0
+
+    def _schedule(self, epochs_done: float) -> None:
+        """Set the rates of the next step."""
+        self._steps += 1
+        share = epochs_done / max(self._config.epochs, 1)
+        factor = max(LEAST_RATE, (1 + math.cos(math.pi * share)) / 2)
+        factor *= min(1.0, self._steps / max(self._config.warm_up_steps, 1))
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
 
     def _step(self, batch: WindowBatch, edges: EdgeTensors) -> float:
         """One step of the optimiser; its loss."""
@@ -244,9 +231,3 @@ class Fit:
         rows = rows[torch.from_numpy(np.sort(chosen)).to(rows.device)]
         texts = [self._data.graph.item_texts[row] for row in rows.tolist()]
         return rows, encoder(texts).to(self._state.device)
-
-
-def fold_users(graph: InteractionGraph, folds: int, seed: int) -> Ints:
-    """A fold for each user, at random and of even size."""
-    order = np.random.default_rng(seed).permutation(len(graph.user_ids))
-    return (order % min(folds, max(len(order), 1))).astype(np.int64)

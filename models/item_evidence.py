@@ -22,6 +22,7 @@ class EvidenceConfig:
     Args:
         window: Events back that a pair may span.
         distance_decay: A pair's weight is this to the power of its distance minus one.
+        reverse: Weight of a pair for the direction against time.
         half_life_days: Age at which a pair counts half.
         source_power: Exponent of the source's events in the normalisation.
         target_power: Exponent of the target's events.
@@ -30,6 +31,7 @@ class EvidenceConfig:
 
     window: int = 20
     distance_decay: float = 0.9
+    reverse: float = 0.5
     half_life_days: float = 365.0
     source_power: float = 0.5
     target_power: float = 0.5
@@ -41,8 +43,9 @@ def evidence(graph: InteractionGraph, config: EvidenceConfig) -> sparse.csr_arra
 
         e_ji = Σ decay^(distance - 1) · 2^(-age / half-life) / (n_j + s)^a (n_i + s)^b
 
-    over the pairs of events of one user in which j comes before i; events at the same moment count
-    in both directions. The diagonal says how often an item is wanted again.
+    over the pairs of events of one user in which j comes before i, and, times `reverse`, of those
+    in which it comes after; events at the same moment count in full in both directions. The
+    diagonal says how often an item is wanted again.
     """
     return evidence_by_fold(graph, config, np.zeros(len(graph.user_ids), np.int64))[0]
 
@@ -61,7 +64,10 @@ def evidence_by_fold(
     weight = np.asarray(graph.event_weights)[graph.event_type]
     now = float(time.max()) if len(time) else 0.0
     weight = np.sqrt(weight) * np.exp2(-(now - time) / DAY_S / config.half_life_days / 2)
-    parts = [_pairs(user, item, time, weight, distance) for distance in _distances(user, config)]
+    parts = [
+        _pairs(user, item, time, weight, distance, config.reverse)
+        for distance in _distances(user, config)
+    ]
     if not parts:
         parts = [(np.zeros((3, 0), np.int64), np.zeros(0), 1)]
     owner, source, target = np.concatenate([part[0] for part in parts], 1)
@@ -99,21 +105,23 @@ def _pairs(
     time: npt.NDArray[np.float64],
     weight: npt.NDArray[np.float64],
     distance: int,
+    reverse: float,
 ) -> tuple[Ints, npt.NDArray[np.float64], int]:
     """Pairs of one user's events that far apart: (user, source, target), amounts, distance."""
     first, second = slice(None, -distance), slice(distance, None)
     same = user[first] == user[second]
     source, target, owner = item[first][same], item[second][same], user[first][same]
     amount = (weight[first] * weight[second])[same]
-    tied = (time[first] == time[second])[same] & (source != target)
+    back = np.where((time[first] == time[second])[same], 1.0, reverse) * amount
+    other = (source != target) & (back > 0)
     pairs = np.concatenate(
         [
             np.stack([owner, source, target]),
-            np.stack([owner[tied], target[tied], source[tied]]),
+            np.stack([owner[other], target[other], source[other]]),
         ],
         1,
     )
-    return pairs, np.concatenate([amount, amount[tied]]), distance
+    return pairs, np.concatenate([amount, back[other]]), distance
 
 
 def _normalised(

@@ -71,19 +71,25 @@ class Windows:
         self._starts, self._lengths = self._starts[long_enough], self._lengths[long_enough]
         self.users = user[self._starts]
 
-    def batches(self, size: int, group: Ints) -> list[Ints]:
-        """Shuffled batches of windows, each of users of one group.
+    def batches(self, events: int, group: Ints) -> list[Ints]:
+        """Shuffled batches of windows of about one length, each of users of one group.
 
         Args:
-            size: Most windows of a batch.
+            events: Most events of a batch, padding included.
             group: (users,) int64, the group of each user.
         """
         batches = []
         order = self._rng.permutation(len(self._starts))
+        order = order[np.argsort(self._lengths[order], kind="stable")]
         for number in np.unique(group[self.users]):
             members = order[group[self.users[order]] == number]
-            count = max(1, round(len(members) / size))
-            batches += [part for part in np.array_split(members, count) if len(part)]
+            begin = 0
+            while begin < len(members):
+                width = self._lengths[members[begin:]]
+                fits = np.arange(1, len(width) + 1) * width <= max(events, width[0])
+                count = len(width) if fits.all() else int(np.argmin(fits))
+                batches.append(members[begin : begin + count])
+                begin += count
         return [batches[place] for place in self._rng.permutation(len(batches))]
 
     def read(self, windows: Ints, same_moment: float, look_ahead: float) -> WindowBatch:

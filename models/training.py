@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .baselines import tune_baselines
 from .checkpoint import publish
-from .evaluation.cases import Cases, Ranker
 from .evaluation.metrics import Evaluation, balanced, evaluate
 from .evaluation.splits import temporal
-from .fitting import Fit, FitData, Fitted, fold_users
-from .item_graph import ItemEdges, alike, build_edges, text_directions
-from .item_table import build_table, learn_identities
+from .fit_data import FitData, Texts, make_fit_data, model_shape
+from .fitting import Fit, Fitted
 from .published_ranker import PublishedRanker
-from .recommender import RecommenderConfig
 from .tensorboard_log import tensorboard_log
 from .text_encoder import TextEncoder, cached_embeddings, choose_device
 from .training_config import Progress, TrainingConfig
@@ -31,7 +27,9 @@ if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
     from .blending import Blend
+    from .evaluation.cases import Cases, Ranker
     from .item_evidence import EvidenceConfig
+    from .item_graph import ItemEdges
 
 Floats = npt.NDArray[np.float32]
 
@@ -131,14 +129,13 @@ class _Training:
         """Embed all texts, those of the cache excepted."""
         graph, config = self._graph, self._config
         encoder = TextEncoder(config.text_model, str(self._device))
-        self._encoder, self._texts = encoder, []
+        self._encoder, found = encoder, []
         groups = (graph.item_texts, graph.category_texts, graph.brand_ids)
         for done, texts in enumerate(groups):
             self._progress(Progress("texts", done, len(groups), {"texts": float(len(texts))}))
-            self._texts.append(cached_embeddings(encoder, texts, self._cache))
+            found.append(cached_embeddings(encoder, texts, self._cache))
         self._progress(Progress("texts", len(groups), len(groups)))
-        self._directions = text_directions(self._texts[0], config.dim)
-        self._similar = alike(self._directions, config.similar_items)
+        self._texts = Texts(*found)
 
     def _baselines(
         self, past: InteractionGraph, check: Cases, test: Cases
@@ -165,31 +162,11 @@ class _Training:
         self._progress(Progress(stage, 0, 1))
         if config.tune_text:  # every fit starts from the pretrained encoder
             self._encoder = TextEncoder(config.text_model, str(self._device))
-        folds = fold_users(graph, config.folds, config.seed)
-        edges = build_edges(
-            graph,
-            self._directions,
-            self._similar,
-            evidence,
-            edges_per_item=config.similar_items,
-            text_edges=config.text_edges,
-            fold_of_user=folds,
-        )
-        identities = learn_identities(graph)
-        popularity = graph.popularity(now, config.popularity_half_life_days)
-        texts = (self._texts[0].copy(), self._texts[1], self._texts[2])
-        table = build_table(graph, identities, texts, popularity, config.num_neighbors)
-        distinct = np.unique(self._texts[0][np.abs(self._texts[0]).sum(1) > 0], axis=0)
-        data = FitData(
-            graph,
-            table.to(self._device),
-            edges,
-            identities,
-            folds,
-            self._encoder if config.tune_text else None,
-            torch.from_numpy(distinct),
-        )
-        settings = replace(config.fit, model=self._shape(), epochs=epochs, seed=config.seed)
+        encoder = self._encoder if config.tune_text else None
+        tuned = replace(config, evidence=evidence)
+        data = make_fit_data(graph, self._texts, tuned, now, self._device, encoder)
+        shape = model_shape(config, graph, self._texts.items.shape[1])
+        settings = replace(config.fit, model=shape, epochs=epochs, seed=config.seed)
         validate = None if check is None else _validator(check)
         with tensorboard_log(config.log_dir, stage) as write:
 
@@ -200,20 +177,6 @@ class _Training:
             fit = Fit(data, settings, validate, report, blend)
             fitted = fit.run()
         return _Run(fit, fitted, data)
-
-    def _shape(self) -> RecommenderConfig:
-        """The model's shape for these texts and event types."""
-        config, shape = self._config, self._config.fit.model
-        return RecommenderConfig(
-            replace(shape.graph_encoder, dim=config.dim, text_dim=self._texts[0].shape[1]),
-            replace(
-                shape.interest_encoder,
-                dim=config.dim,
-                event_weights=self._graph.event_weights,
-                max_events=config.max_events,
-                layers=config.layers,
-            ),
-        )
 
     def _publish(
         self,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .fit_config import FitConfig
+from .item_evidence import EvidenceConfig
 from .recommender import RecommenderConfig
 from .text_encoder import PACKAGED
 
@@ -33,6 +34,7 @@ class TrainingConfig:
         validation_share: Share of the events, the latest but for the test, that stops training.
         test_share: Share of the events, the latest, that judges the model.
         max_evaluation_users: Users that an evaluation ranks for at most.
+        evidence: How pairs of events become evidence; training tunes it on the validation.
         fit: The rest; its `model` and `seed` are set from here.
         seed: Of everything random.
         log_dir: Where TensorBoard's files go; None writes none.
@@ -52,6 +54,7 @@ class TrainingConfig:
     validation_share: float = 0.1
     test_share: float = 0.1
     max_evaluation_users: int = 5000
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(RecommenderConfig()))
     seed: int = 0
     log_dir: Path | None = None

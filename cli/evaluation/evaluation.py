@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from models.evaluation.contenders import contenders
-from models.evaluation.context import Context
 from models.evaluation.environment import environment
 from models.evaluation.protocols import SplitConfig, main_metric, make_data_stream, make_split
 from models.evaluation.results import Asked, Results
@@ -17,10 +16,9 @@ from models.evaluation.run import RunConfig, run_models
 from models.evaluation.run_prequential import TEST, asked_of, line_pairs, run_prequential
 from models.evaluation.summary import summarise
 from models.evaluation.tuned import read_tuned
-from models.training_config import TrainingConfig
 
 from .find import find_data_set
-from .text_embeddings import text_embeddings
+from .text_embeddings import make_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,8 +81,8 @@ def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summ
     stream = make_data_stream(data, sampled) if protocol == PREQUENTIAL else None
     report("read the data", 1, 1)
     tuned = read_tuned(data.name, TUNED_AS.get(protocol, protocol))
-    texts = text_embeddings(data.graph, TrainingConfig().text_model)
-    chosen = contenders(request.models, Context(texts, request.threads, tuned))
+    context = make_context(data.graph, request.threads, tuned)
+    chosen = contenders(request.models, context)
     torch.set_num_threads(request.threads)
     results = _results(request, data, protocol, split, stream)
 

@@ -12,16 +12,14 @@ import torch
 
 from models.baselines.infeasible import InfeasibleError
 from models.evaluation.contenders import contenders
-from models.evaluation.context import Context
 from models.evaluation.protocols import SplitConfig, main_metric, make_split
 from models.evaluation.search_space import read_search_spaces
 from models.evaluation.tuned import FOLDER, read_tuned, tuned_path
 from models.evaluation.tuning import Budget, Trial, Tuned, tune, write_trials, write_tuned
-from models.training_config import TrainingConfig
 
 from ..local_stack.paths import cache_dir
 from .find import find_data_set
-from .text_embeddings import text_embeddings
+from .text_embeddings import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,13 +82,12 @@ def run_tuning(
     data = find_data_set(request.data, request.data_root)
     protocol = request.protocol or data.protocols[0]
     split = make_split(data, protocol, SplitConfig(max_cases=request.max_cases))
-    texts = text_embeddings(data.graph, TrainingConfig().text_model)
     torch.set_num_threads(request.threads)
     spaces, metric = read_search_spaces(), main_metric(protocol)
     folder = request.hyperparameters
-    context = Context(texts, request.threads, read_tuned(data.name, protocol, folder))
+    context = make_context(data.graph, request.threads, read_tuned(data.name, protocol, folder))
     for name in [one.name for one in contenders(request.models, context)]:
-        context = Context(texts, request.threads, read_tuned(data.name, protocol, folder))
+        context = make_context(data.graph, request.threads, read_tuned(data.name, protocol, folder))
         (contender,) = contenders([name], context)
         space = spaces.get(name, {})
         journal = _journal(data, protocol, name, request, [space, dict(contender.defaults)])

@@ -19,6 +19,7 @@ from models.baselines.text_knn import TextKNN
 from models.baselines.weighted_sum import WeightedSum
 
 from .context import Context
+from .interest_graph import InterestGraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +54,7 @@ def _weighted_sum(context: Context) -> Contender:
 REGISTRY: dict[str, Callable[[Context], Contender]] = {
     **_ALONE,
     WeightedSum.name: _weighted_sum,
+    InterestGraph.name: InterestGraph,
 }
 """What makes each contender from a context, by name, cheap ones first."""
 

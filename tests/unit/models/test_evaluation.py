@@ -141,10 +141,10 @@ def test_few_items_are_all_ranked() -> None:
 
 
 def test_a_blend_is_bounded_and_only_moves_for_a_gain() -> None:
-    """A factor that helps stops at four; one that does not stays at one."""
-    best, value = tune_blend(lambda blend: blend.again)
-    assert (best, value) == (Blend(again=4.0), 4.0)
-    assert tune_blend(lambda _: 1.0) == (Blend(), 1.0)
+    """A factor that helps stops at sixteen; one that does not stays at one."""
+    best, value = tune_blend(lambda blend: blend.again, Blend())
+    assert (best, value) == (Blend(again=16.0), 16.0)
+    assert tune_blend(lambda _: 1.0, Blend()) == (Blend(), 1.0)
 
 
 def test_alike_texts_are_found_once_each_and_never_the_item_itself() -> None:

@@ -18,7 +18,7 @@ from interest_graph.item_matrix import ItemMatrix
 from models.checkpoint import load_published, verify
 from models.evaluation.cases import make_cases
 from models.evaluation.metrics import evaluate
-from models.fitting import fold_users
+from models.fit_data import fold_users
 from models.published_ranker import PublishedRanker
 from models.text_encoder import TextEncoder
 from models.training import train

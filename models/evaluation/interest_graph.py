@@ -1,0 +1,188 @@
+"""Our own model as a contender: the joint model that the service trains."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from models.blending import Blend
+from models.evidence_search import search_evidence
+from models.fit_config import FitConfig
+from models.fit_data import Texts, make_fit_data, model_shape
+from models.fitting import Fit, Fitted
+from models.graph_encoder import GraphEncoderConfig
+from models.interest_encoder import InterestEncoderConfig
+from models.item_evidence import EvidenceConfig
+from models.recommender import RecommenderConfig
+from models.training_config import TrainingConfig
+
+from .contender import Fitted as Outcome
+from .metrics import MAIN_METRIC, evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from interest_graph.interaction_graph import InteractionGraph
+
+    from .cases import Cases, Floats, Ranker
+    from .contender import Hyperparameters
+    from .context import Context
+
+CHECK_CASES = 2500
+FIT = (
+    "batch_events",
+    "negatives",
+    "learning_rate",
+    "identity_rate",
+    "identity_decay",
+    "same_moment",
+    "look_ahead",
+)
+TRAINING = (
+    "dim",
+    "max_events",
+    "layers",
+    "similar_items",
+    "text_edges",
+    "folds",
+    "popularity_half_life_days",
+)
+
+
+class InterestGraph:
+    """The joint model of `models.recommender`, fitted as `models.training` fits it.
+
+    A fit with a validation first searches how pairs of events become evidence, then trains with
+    early stopping and blends the terms; a refit does the same with what was found.
+    """
+
+    name = "interest_graph"
+    seeded = True
+    defaults: Mapping[str, Any] = {
+        "dim": 64,
+        "max_events": 50,
+        "layers": 2,
+        "dropout": 0.1,
+        "identity_dropout": 0.3,
+        "similar_items": 50,
+        "text_edges": 4,
+        "folds": 10,
+        "popularity_half_life_days": 30.0,
+        "epochs": 10,
+        "batch_events": 1600,
+        "negatives": 1024,
+        "learning_rate": 3e-3,
+        "identity_rate": 1.0,
+        "identity_decay": 1e-2,
+        "same_moment": 1.0,
+        "look_ahead": 0.0,
+    }
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def fit(
+        self,
+        graph: InteractionGraph,
+        hyperparameters: Hyperparameters,
+        seed: int,
+        check: Cases | None,
+    ) -> Outcome:
+        """Fit the joint model."""
+        model = self.trained(graph, hyperparameters, seed, check)
+        return Outcome(model.ranker, model.found)
+
+    def trained(
+        self,
+        graph: InteractionGraph,
+        hyperparameters: Hyperparameters,
+        seed: int,
+        check: Cases | None,
+    ) -> TrainedModel:
+        """The fitted model itself; as `fit`."""
+        given = dict(hyperparameters)
+        if check is not None:
+            check = _sample(check)
+            given |= _search(graph, check, given)
+        config = _config(given, seed)
+        texts = _texts(graph, self._context)
+        now = float(graph.event_time.max(initial=0.0))
+        data = make_fit_data(graph, texts, config, now, torch.device("cpu"))
+        shape = model_shape(config, graph, texts.items.shape[1])
+        epochs = given.get("best_epochs", given["epochs"]) if check is None else given["epochs"]
+        settings = replace(config.fit, model=shape, epochs=epochs, seed=seed)
+        blend = Blend(**given.get("blend", {}))
+        validate = None if check is None else _validator(check)
+        fit = Fit(data, settings, validate, lambda *_: None, blend)
+        fitted = fit.run()
+        found = {
+            "evidence": asdict(config.evidence),
+            "rank_decay": given.get("rank_decay", 0.9),
+            "best_epochs": fitted.epochs,
+            "blend": asdict(fitted.blend),
+        }
+        return TrainedModel(fit, fitted, found)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted model with what its fit found."""
+
+    fit: Fit
+    fitted: Fitted
+    found: dict[str, Any]
+
+    @cached_property
+    def ranker(self) -> Ranker:
+        """Scores all items."""
+        return self.fit.ranker(self.fitted)
+
+
+def _validator(check: Cases) -> Any:
+    """The metric that stops training."""
+    return lambda ranker: evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
+
+
+def _sample(check: Cases) -> Cases:
+    """At most `CHECK_CASES` cases of a validation."""
+    if len(check) <= CHECK_CASES:
+        return check
+    chosen = np.random.default_rng(0).permutation(len(check))[:CHECK_CASES]
+    return check.take(np.sort(chosen))
+
+
+def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is found before the fit: how pairs of events become evidence."""
+    if "evidence" in given:
+        return {}
+    evidence, decay = search_evidence(graph, check, given["similar_items"], EvidenceConfig())
+    return {"evidence": asdict(evidence), "rank_decay": decay}
+
+
+def _config(given: Mapping[str, Any], seed: int) -> TrainingConfig:
+    """Hyperparameters as training takes them."""
+    shape = RecommenderConfig(
+        GraphEncoderConfig(identity_dropout=given["identity_dropout"]),
+        InterestEncoderConfig(dropout=given["dropout"], rank_decay=given.get("rank_decay", 0.9)),
+    )
+    fit = FitConfig(shape, patience=3, **{name: given[name] for name in FIT})
+    return TrainingConfig(
+        **{name: given[name] for name in TRAINING},
+        evidence=EvidenceConfig(**given.get("evidence", {})),
+        fit=fit,
+        seed=seed,
+    )
+
+
+def _texts(graph: InteractionGraph, context: Context) -> Texts:
+    """Embeddings of all texts; without texts one empty direction."""
+    encode = context.encode_texts
+    if context.text_embeddings is None or encode is None:
+        sizes = (graph.num_items, len(graph.category_ids), len(graph.brand_ids))
+        return Texts(*(np.zeros((size, 1), np.float32) for size in sizes))
+    items: Floats = context.text_embeddings()
+    return Texts(items, encode(graph.category_texts), encode(graph.brand_ids))
