@@ -114,7 +114,7 @@ class GraphEncoder(nn.Module):
         self.config = config
         dim, static, hidden = config.dim, config.static_dim, config.hidden
         self.register_buffer("text_mean", torch.zeros(config.text_dim))
-        self.register_buffer("text_basis", torch.eye(config.text_dim)[:static].clone())
+        self.register_buffer("text_basis", torch.eye(static, config.text_dim))
         self.project = nn.ModuleDict(
             {name: nn.Linear(config.text_dim, dim, bias=False) for name in NODE_TYPES}
         )

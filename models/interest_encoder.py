@@ -29,6 +29,8 @@ class InterestEncoderConfig:
         dropout: Share of the hidden values dropped in training.
         rank_decay: γ of an event starts at this to the power of its rank.
         score_scale: M starts as this times the identity.
+        attentive: Whether α depends on what the events are; otherwise on rank, age and type alone.
+        timed: Whether time counts; otherwise the order alone.
     """
 
     dim: int = 64
@@ -40,6 +42,8 @@ class InterestEncoderConfig:
     dropout: float = 0.1
     rank_decay: float = 0.99
     score_scale: float = 2.0
+    attentive: bool = True
+    timed: bool = True
 
 
 class _Block(nn.Module):
@@ -123,6 +127,20 @@ class InterestEncoder(nn.Module):
         self.gamma_type = nn.Parameter(log_weights.clone())
         self.score_map = nn.Parameter(torch.eye(dim) * config.score_scale)
         self.dropout = nn.Dropout(config.dropout)
+        self._leave_out()
+
+    @torch.no_grad()
+    def _leave_out(self) -> None:
+        """Zero and freeze what the configuration leaves out."""
+        left_out = [] if self.config.attentive else [self.query.weight, self.query_age]
+        if not self.config.timed:
+            left_out += [self.gap_embedding, self.query_age, self.alpha_age, self.gamma_age]
+            left_out += [
+                parameter for name, parameter in self.named_parameters() if "time_bias" in name
+            ]
+        for parameter in left_out:
+            parameter.zero_()
+            parameter.requires_grad = False
 
     def forward(
         self, embeddings: Tensor, event_types: Tensor, times: Tensor, last: Tensor, as_of: Tensor

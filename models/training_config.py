@@ -34,6 +34,7 @@ class TrainingConfig:
         validation_share: Share of the events, the latest but for the test, that stops training.
         test_share: Share of the events, the latest, that judges the model.
         max_evaluation_users: Users that an evaluation ranks for at most.
+        identities: Whether items, categories and brands have a learned identity beside their text.
         evidence: How pairs of events become evidence; training tunes it on the validation.
         fit: The rest; its `model` and `seed` are set from here.
         seed: Of everything random.
@@ -54,6 +55,7 @@ class TrainingConfig:
     validation_share: float = 0.1
     test_share: float = 0.1
     max_evaluation_users: int = 5000
+    identities: bool = True
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(RecommenderConfig()))
     seed: int = 0

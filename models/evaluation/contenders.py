@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from models.baselines.als import ALS
@@ -18,15 +19,16 @@ from models.baselines.sequence_knn import SequenceKNN
 from models.baselines.text_knn import TextKNN
 from models.baselines.weighted_sum import WeightedSum
 
+from .ablation import PARTS
 from .context import Context
-from .interest_graph import InterestGraph
+from .interest_graph import NAME, InterestGraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .contender import Contender
 
-__all__ = ["REGISTRY", "Context", "contenders"]
+__all__ = ["ABLATIONS", "REGISTRY", "Context", "contenders"]
 
 _ALONE: dict[str, Callable[[Context], Contender]] = {
     kind.name: kind
@@ -54,24 +56,30 @@ def _weighted_sum(context: Context) -> Contender:
 REGISTRY: dict[str, Callable[[Context], Contender]] = {
     **_ALONE,
     WeightedSum.name: _weighted_sum,
-    InterestGraph.name: InterestGraph,
+    NAME: InterestGraph,
 }
 """What makes each contender from a context, by name, cheap ones first."""
 
+ABLATIONS: dict[str, Callable[[Context], Contender]] = {
+    f"{NAME}_without_{part}": partial(InterestGraph, without=part) for part in PARTS
+}
+"""The model without a part each; they run when they are named."""
+
 
 def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]:
-    """Contenders by name; all of them for None.
+    """Contenders by name; all but the ablations for None.
 
     Args:
-        names: As in `REGISTRY`.
+        names: As in `REGISTRY` and `ABLATIONS`.
         context: What they need beside the graph.
 
     Raises:
         ValueError: There is no contender of that name.
     """
     wanted = list(REGISTRY) if names is None else list(names)
-    unknown = [name for name in wanted if name not in REGISTRY]
+    known = REGISTRY | ABLATIONS
+    unknown = [name for name in wanted if name not in known]
     if unknown:
-        msg = f"no contender is called {', '.join(unknown)}; there are {', '.join(REGISTRY)}"
+        msg = f"no contender is called {', '.join(unknown)}; there are {', '.join(known)}"
         raise ValueError(msg)
-    return [REGISTRY[name](context) for name in wanted]
+    return [known[name](context) for name in wanted]

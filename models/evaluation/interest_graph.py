@@ -20,6 +20,7 @@ from models.item_evidence import EvidenceConfig
 from models.recommender import RecommenderConfig
 from models.training_config import TrainingConfig
 
+from .ablation import leave_out
 from .contender import Fitted as Outcome
 from .metrics import MAIN_METRIC, evaluate
 
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from .cases import Cases, Floats, Ranker
     from .contender import Hyperparameters
     from .context import Context
+    from .prequential import LiveRanker
 
+NAME = "interest_graph"
 CHECK_CASES = 2500
 FIT = (
     "batch_events",
@@ -58,9 +61,13 @@ class InterestGraph:
 
     A fit with a validation first searches how pairs of events become evidence, then trains with
     early stopping and blends the terms; a refit does the same with what was found.
+
+    Args:
+        context: Texts, threads, and what tuning found.
+        without: The part that is left out, one of `PARTS`, for an ablation: it takes the
+            hyperparameters of the whole model.
     """
 
-    name = "interest_graph"
     seeded = True
     defaults: Mapping[str, Any] = {
         "dim": 64,
@@ -82,8 +89,12 @@ class InterestGraph:
         "look_ahead": 0.0,
     }
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, without: str | None = None) -> None:
+        self._context, self._without = context, without
+        self.name = NAME if without is None else f"{NAME}_without_{without}"
+        if without is not None:
+            tuned = context.tuned.get(NAME, {}).get("hyperparameters", {})
+            self.defaults = {**self.defaults, **tuned}
 
     def fit(
         self,
@@ -108,8 +119,8 @@ class InterestGraph:
         if check is not None:
             check = _sample(check)
             given |= _search(graph, check, given)
-        config = _config(given, seed)
-        texts = _texts(graph, self._context)
+        config, texts = _config(given, seed), _texts(graph, self._context)
+        graph, texts, config = leave_out(self._without, graph, texts, config)
         now = float(graph.event_time.max(initial=0.0))
         data = make_fit_data(graph, texts, config, now, torch.device("cpu"))
         shape = model_shape(config, graph, texts.items.shape[1])
@@ -125,7 +136,13 @@ class InterestGraph:
             "best_epochs": fitted.epochs,
             "blend": asdict(fitted.blend),
         }
-        return TrainedModel(fit, fitted, found)
+        return TrainedModel(fit, fitted, found, config.popularity_half_life_days)
+
+    def live(
+        self, graph: InteractionGraph, hyperparameters: Hyperparameters, seed: int
+    ) -> LiveRanker:
+        """Fit, and keep up with what happens afterwards as the service does."""
+        return self.trained(graph, hyperparameters, seed, None)
 
 
 @dataclass(frozen=True)
@@ -135,11 +152,17 @@ class TrainedModel:
     fit: Fit
     fitted: Fitted
     found: dict[str, Any]
+    half_life_days: float
 
     @cached_property
     def ranker(self) -> Ranker:
-        """Scores all items."""
+        """Scores all items, with popularity as it stood at the end of training."""
         return self.fit.ranker(self.fitted)
+
+    def ranker_at(self, graph: InteractionGraph, time: float) -> Ranker:
+        """The same with popularity as it stands at a moment, as the service keeps it."""
+        popularity = graph.popularity(time, self.half_life_days)
+        return self.fit.ranker(self.fitted, popularity)
 
 
 def _validator(check: Cases) -> Any:
