@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make demo` and `make test`. `make help` lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format requirements clean
+.PHONY: help setup demo up down test lint format evaluate tune requirements clean
 VENV := .venv/bin
 PACKAGES := api cli cypher interest_graph models workers
 PYTEST_ARGS ?=
@@ -32,6 +32,12 @@ lint: setup ## Lint, types and import contracts
 format: setup ## Format the code and fix what can be fixed safely
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
+
+evaluate: setup ## Compare all models on all data sets, with committed hyperparameters (ARGS="--seeds 5")
+	@sh scripts/evaluate.sh evaluate
+
+tune: setup ## Tune all models on all data sets, each with one budget: hours, resumable
+	@ARGS="$${ARGS:---trials 40 --minutes 20}" sh scripts/evaluate.sh tune
 
 requirements: ## Pin the newest packages that pyproject.toml allows
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
