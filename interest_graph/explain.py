@@ -172,29 +172,32 @@ class Explainer:
         felt: Interest,
         amounts: Contributions,
     ) -> list[Contribution]:
-        """The one or two terms of an event."""
+        """The terms of an event, two at most; an old one counts for its own item alone."""
         relationship = self._recommender.settings.relationships[event.event_type]
         fact = Edge(relationship, event.event_id)
         through = Node("Item", event.item_id, self._recommender.view.title(event.item_id))
         nodes = (user, through, item)
         when = datetime.fromtimestamp(event.occurred_at_ms / 1000, UTC).isoformat()
-        terms = [
-            Contribution(
-                "interest",
-                float(felt.alpha[position]),
-                float(amounts.interest[position]),
-                nodes,
-                (fact,),
-                when,
+        terms = []
+        if felt.alpha[position]:
+            terms.append(
+                Contribution(
+                    "interest",
+                    float(felt.alpha[position]),
+                    float(amounts.interest[position]),
+                    nodes,
+                    (fact,),
+                    when,
+                )
             )
-        ]
         edge_weight = float(amounts.edge_weight[position])
-        if edge_weight:
+        again = event.item_id == item.id
+        if edge_weight and (again or felt.gamma[position]):
             similar = Edge("SIMILAR_TO", weight=edge_weight)
             terms.append(
                 Contribution(
-                    "item_graph",
-                    float(felt.gamma[position]),
+                    "again" if again else "item_graph",
+                    float(felt.again[position] if again else felt.gamma[position]),
                     float(amounts.item_graph[position]),
                     nodes,
                     (fact, similar),

@@ -4,11 +4,12 @@ An interest is an attention-weighted sum of the embeddings of the items of a use
 a score is a sum of terms, each of one event and one path of the graph:
 
     h_u     = Σ_j α_j v_j
-    s(u, i) = Σ_j α_j v_jᵀ M v_i  +  Σ_j γ_j w_ji  +  b_i
+    s(u, i) = Σ_j α_j v_jᵀ M v_i  +  Σ_{j≠i} γ_j w_ji  +  Σ_{j=i} ρ_j w_ii  +  b_i
 
-α comes from a small causal transformer over the events (`models/interest_encoder.py` trains it and
-is this file's twin), γ from a table of type, rank and age. Deep in the weights, linear in the
-values: that is why `contributions` sum to the score exactly.
+α comes from a small causal transformer over the newest events (`models/interest_encoder.py` trains
+it and is this file's twin), γ from a table of type, rank and age, and ρ, how much a thing is wanted
+again, from another that reaches further back. Deep in the weights, linear in the values: that is
+why `contributions` sum to the score exactly.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ class Interest:
 
     Args:
         rows: (m,) int64, the item row of each event, oldest first.
-        alpha: (m,) float32, attention to each event; sums to 1.
-        gamma: (m,) float32, weight of each event for the item edges; not negative.
+        alpha: (m,) float32, attention to each event; sums to 1. Older events than the newest
+            `max_events` have neither α nor γ.
+        gamma: (m,) float32, weight of each event for edges to other items; not negative.
+        again: (m,) float32, ρ, weight of each event for wanting the same item again; not negative.
         embedding: (dim,) float32, h_u; zeros without events.
         query: (dim,) float32, Mᵀ h_u: its product with an item's embedding is the first term.
         events: The events themselves.
@@ -52,6 +55,7 @@ class Interest:
     rows: npt.NDArray[np.int64]
     alpha: Floats
     gamma: Floats
+    again: Floats
     embedding: Floats
     query: Floats
     events: tuple[HistoryEvent, ...]
@@ -63,7 +67,7 @@ class Contributions:
 
     Args:
         interest: (m,) α_j v_jᵀ M v_i for each event.
-        item_graph: (m,) γ_j w_ji for each event.
+        item_graph: (m,) γ_j w_ji for each event, ρ_j w_ii for those of the item itself.
         edge_weight: (m,) w_ji for each event; 0 where there is no edge.
         bias: b_i, what the item's popularity says.
     """
@@ -92,6 +96,7 @@ class InterestEncoder:
             self.score_map = self._tensors["score_map"]
             self.max_events = len(self._tensors["alpha_rank"])
             self.event_types = len(self._tensors["alpha_type"])
+            self.again_events = max(self.max_events, len(self._tensors["again_rank"]))
         except KeyError as error:
             msg = f"interest encoder: no tensor {error}"
             raise CheckpointError(msg) from error
@@ -152,6 +157,19 @@ class InterestEncoder:
         gamma = tensors["gamma_rank"][rank] + at_knots(tensors["gamma_age"], ages_s)
         return _softmax(logits), np.exp(gamma + tensors["gamma_type"][event_types])
 
+    def again(self, event_types: npt.NDArray[np.int64], ages_s: npt.NDArray[np.float64]) -> Floats:
+        """ρ of m events, oldest first: (m,) float32, not negative.
+
+        Args:
+            event_types: (m,) codes.
+            ages_s: (m,) float64, seconds before the moment that is asked about.
+        """
+        tensors, count = self._tensors, len(ages_s)
+        table = tensors["again_rank"]
+        rank = np.minimum(np.arange(count)[::-1], len(table) - 1)
+        weight = table[rank] + at_knots(tensors["again_age"], ages_s)
+        return np.asarray(np.exp(weight + tensors["again_type"][event_types]))
+
     def _attend(
         self,
         block: str,
@@ -182,30 +200,38 @@ def interest(
         encoder: The model's interest encoder.
         matrix: The item matrix of the same model.
         history: The user's events, in any order. Those of items or types that the model does not
-            know are left out; of the rest the newest `encoder.max_events` count.
+            know are left out; of the rest the newest `encoder.again_events` count.
         as_of: The moment, in seconds since 1970; floored to the minute.
     """
     known = sorted(
         (event.occurred_at_ms, event.event_id, position)
         for position, event in enumerate(history)
         if event.item_id in matrix.row_of and event.event_type < encoder.event_types
-    )[-encoder.max_events :]
+    )[-encoder.again_events :]
     events = tuple(history[position] for _, _, position in known)
     rows = np.array([matrix.row_of[event.item_id] for event in events], dtype=np.int64)
     types = np.array([event.event_type for event in events], dtype=np.int64)
     times = np.array([event.occurred_at_ms for event in events], dtype=np.float64) / 1000
     ages = np.maximum(as_of // MINUTE_S * MINUTE_S - times, 0.0)
-    values = np.asarray(matrix.embeddings[rows])
-    alpha, gamma = encoder.weights(values, types, ages)
-    embedding = np.asarray(alpha @ values, dtype=np.float32)
-    return Interest(rows, alpha, gamma, embedding, embedding @ encoder.score_map, events)
+    first = max(0, len(rows) - encoder.max_events)
+    values = np.asarray(matrix.embeddings[rows[first:]])
+    newest, edges = encoder.weights(values, types[first:], ages[first:])
+    embedding = np.asarray(newest @ values, dtype=np.float32)
+    older = np.zeros(first, np.float32)
+    alpha, gamma = np.concatenate([older, newest]), np.concatenate([older, edges])
+    query = embedding @ encoder.score_map
+    return Interest(rows, alpha, gamma, encoder.again(types, ages), embedding, query, events)
 
 
 def scores(matrix: ItemMatrix, interest: Interest) -> Floats:
     """(n,) float32, the score of every item for one interest."""
     result = matrix.embeddings @ interest.query + matrix.bias
+    source = interest.rows[:, None]
     rows, weights = matrix.neighbor_rows[interest.rows], matrix.neighbor_weights[interest.rows]
-    linked = rows >= 0
+    same = rows == source
+    np.add.at(result, interest.rows, interest.again * np.where(same, weights, 0).sum(1))
+    newest = interest.gamma > 0
+    linked = (rows >= 0) & ~same & newest[:, None]
     np.add.at(result, rows[linked], (interest.gamma[:, None] * weights)[linked])
     return np.asarray(result)
 
@@ -228,14 +254,14 @@ def contributions_of_all(
     match = np.einsum("ma,ka->mk", values, mapped)
     felt = interest.alpha.astype(np.float64)[:, None] * match
     leads, strengths = matrix.neighbor_rows[interest.rows], matrix.neighbor_weights[interest.rows]
-    gamma = interest.gamma.astype(np.float64)
+    gamma, again = interest.gamma.astype(np.float64), interest.again.astype(np.float64)
     terms = []
     for place, row in enumerate(rows):
         weights = np.where(leads == row, strengths, 0).sum(1, dtype=np.float64)
         terms.append(
             Contributions(
                 interest=felt[:, place],
-                item_graph=gamma * weights,
+                item_graph=np.where(interest.rows == row, again, gamma) * weights,
                 edge_weight=weights,
                 bias=float(matrix.bias[row]),
             )

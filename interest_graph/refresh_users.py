@@ -85,7 +85,12 @@ def refresh_users(
         # An event whose item is not encoded yet counts soon: until then its user stays stale.
         if all(event.item_id in model.matrix.row_of for event in histories.get(user_id, ()))
     }
-    item_ids = {event.item_id for one in felt.values() for event in one.events}
+    item_ids = {
+        event.item_id
+        for one in felt.values()
+        for event, alpha in zip(one.events, one.alpha, strict=True)
+        if alpha
+    }
     categories = graph.read(lambda tx: reads.fetch_item_categories(tx, sorted(item_ids)))
     rows = [
         user_row(user_id, revision, felt[user_id], categories, settings)
@@ -104,6 +109,8 @@ def user_row(
     items: defaultdict[str, float] = defaultdict(float)
     interests: defaultdict[str, float] = defaultdict(float)
     for event, alpha in zip(felt.events, felt.alpha, strict=True):
+        if not alpha:
+            continue
         items[event.item_id] += float(alpha)
         shares = categories.get(event.item_id, [])
         total = sum(weight for _, weight in shares) or 1.0

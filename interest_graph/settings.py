@@ -87,10 +87,12 @@ class Settings(BaseSettings):
     """The event types after which an item counts as seen."""
     duplicate_window_s: Annotated[int, Field(ge=60)] = 86_400
     """Seconds during which a resent event is reported as a duplicate or a conflict."""
-    history_events: Annotated[int, Field(ge=1, le=1000)] = 100
+    history_events: Annotated[int, Field(ge=1, le=1000)] = 300
     """Newest events kept in a user's history."""
     interest_events: Annotated[int, Field(ge=1, le=1000)] = 50
     """Newest events an interest is computed from."""
+    again_events: Annotated[int, Field(ge=1, le=1000)] = 250
+    """Newest events after which a thing may be wanted again; keep it below `history_events`."""
     seen_items: Annotated[int, Field(ge=100)] = 4000
     """Seen items remembered for each user; beyond it one at random is forgotten."""
     max_log_entries: Annotated[int, Field(ge=100)] = 500_000

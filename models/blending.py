@@ -28,7 +28,7 @@ class Blend:
     Args:
         popularity: On the bias.
         edges: On the weights of edges between different items.
-        again: On the weight that every edge from an item to itself has.
+        again: On ρ, how much a thing is wanted again.
     """
 
     popularity: float = 1.0
@@ -41,7 +41,7 @@ def apply_blend(model: Recommender, blend: Blend) -> None:
     """Multiply the factors into a model's weights."""
     model.popularity_weight.mul_(blend.popularity)
     model.edge_net.log_scale.add_(math.log(blend.edges))
-    model.edge_net.log_again.add_(math.log(blend.again))
+    model.interest_encoder.again_type.add_(math.log(blend.again))
 
 
 def tune_blend(judge: Callable[[Blend], float], start: Blend) -> tuple[Blend, float]:

@@ -42,6 +42,8 @@ def search_evidence(
 
         s(u, i) = Σ_j decay^rank(j) · e_ji   over the user's newest events
 
+    It is judged by the new items: what is wanted again is a term of its own.
+
     Args:
         graph: The events before the validation.
         check: The validation.
@@ -61,7 +63,8 @@ def search_evidence(
             shape = (graph.num_items, graph.num_items)
             known[config] = sparse.csr_array((values, (rows, columns)), shape=shape)
         ranker = _Neighborhood(known[config], point["history_decay"])
-        return evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
+        metrics = evaluate(ranker, check).metrics
+        return metrics.get(f"new_{MAIN_METRIC}", metrics.get(MAIN_METRIC, 0.0))
 
     point = {name: getattr(start, name) for name in STEPS if name != "history_decay"}
     best = _climb({"history_decay": 0.9} | point, judge)

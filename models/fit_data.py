@@ -112,6 +112,7 @@ def model_shape(
             dim=config.dim,
             event_weights=graph.event_weights,
             max_events=config.max_events,
+            again_events=config.again_events,
             layers=config.layers,
         ),
     )

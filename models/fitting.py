@@ -93,6 +93,7 @@ class Fit:
             for fold in data.edges.folds or (data.edges,)
         ]
         self._edges = edge_tensors(data.edges, len(data.table), data.table.text.device)
+        self._again = bool((data.edges.source == data.edges.target).any())
         self._optimizer = make_optimizer(self.model, data.text_encoder, config)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._steps = 0
@@ -177,8 +178,9 @@ class Fit:
         """One pass over the events; the mean loss of its steps."""
         config, losses = self._config, []
         self.model.train()
-        size = config.model.interest_encoder.max_events
-        windows = Windows(self._data.graph, size, self._rng)
+        shape = config.model.interest_encoder
+        reach = shape.again_events if self._again else 0
+        windows = Windows(self._data.graph, shape.max_events, self._rng, reach)
         batches = windows.batches(config.batch_events, self._data.fold_of_user)
         device = self._data.table.text.device
         for number, members in enumerate(batches):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+AGAIN_HALF_LIFE_S = 60 * 86_400.0
+LEAST_AGAIN = -5.0
+AGAIN_SHARE = 1.5  # ρ starts below γ by so much, in logarithms: many events of one item add up
+GAMMA_SUM = 3.0  # what the γ of all events start with together, at most
+
+
 @dataclass(frozen=True, slots=True)
 class InterestEncoderConfig:
     """Shape of an interest encoder.
@@ -23,6 +30,7 @@ class InterestEncoderConfig:
         dim: Dimension of the embeddings.
         event_weights: Weight of each event type in code order; the tables of α and γ start there.
         max_events: Newest events that count.
+        again_events: Newest events after which a thing may be wanted again; at least `max_events`.
         layers: Transformer layers behind α.
         heads: Attention heads of each layer.
         knots: Points at which the tables of time are learned.
@@ -36,6 +44,7 @@ class InterestEncoderConfig:
     dim: int = 64
     event_weights: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 0.5, 0.5)
     max_events: int = 50
+    again_events: int = 250
     layers: int = 2
     heads: int = 2
     knots: int = 16
@@ -84,10 +93,10 @@ class _Block(nn.Module):
 
 
 class InterestEncoder(nn.Module):
-    """α from a causal transformer over a user's events, γ from a table, and the map M.
+    """α from a causal transformer over a user's events, γ and ρ from tables, and the map M.
 
         α_uj = softmax_j(q(z_last, age_last) · k(z_j) / √d + rank_j + age_j + type_j)
-        γ_uj = exp(rank_j + age_j + type_j)
+        γ_uj = exp(rank_j + age_j + type_j)        ρ_uj = exp(rank_j + age_j + type_j)
 
     with z the output of a transformer (Vaswani et al. 2017, arXiv:1706.03762) that sees items,
     event types and time gaps and attends backwards with biases for the rank and the time between
@@ -122,9 +131,14 @@ class InterestEncoder(nn.Module):
         self.alpha_rank = nn.Parameter(ranks * np.log(config.rank_decay))
         self.alpha_age = nn.Parameter(torch.zeros(knots))
         self.alpha_type = nn.Parameter(log_weights.clone())
-        self.gamma_rank = nn.Parameter(ranks * np.log(config.rank_decay))
+        decayed = ranks * np.log(config.rank_decay)
+        together = decayed.exp().sum().clamp(min=GAMMA_SUM) / GAMMA_SUM
+        self.gamma_rank = nn.Parameter(decayed - together.log())
         self.gamma_age = nn.Parameter(torch.zeros(knots))
         self.gamma_type = nn.Parameter(log_weights.clone())
+        self.again_rank = nn.Parameter(torch.zeros(max(config.again_events, config.max_events)))
+        self.again_age = nn.Parameter(_forgetting(knots))
+        self.again_type = nn.Parameter(log_weights - AGAIN_SHARE)
         self.score_map = nn.Parameter(torch.eye(dim) * config.score_scale)
         self.dropout = nn.Dropout(config.dropout)
         self._leave_out()
@@ -134,7 +148,8 @@ class InterestEncoder(nn.Module):
         """Zero and freeze what the configuration leaves out."""
         left_out = [] if self.config.attentive else [self.query.weight, self.query_age]
         if not self.config.timed:
-            left_out += [self.gap_embedding, self.query_age, self.alpha_age, self.gamma_age]
+            left_out += [self.gap_embedding, self.query_age, self.alpha_age]
+            left_out += [self.gamma_age, self.again_age]
             left_out += [
                 parameter for name, parameter in self.named_parameters() if "time_bias" in name
             ]
@@ -164,6 +179,15 @@ class InterestEncoder(nn.Module):
         gamma = (gamma + self.gamma_type[event_types].unsqueeze(1)).exp() * visible
         return alpha, gamma
 
+    def again(self, event_types: Tensor, times: Tensor, last: Tensor, as_of: Tensor) -> Tensor:
+        """ρ for every question: (B, Q, T), 0 at what is not visible; shapes as in the class."""
+        rank = last.unsqueeze(-1) - torch.arange(times.shape[1], device=times.device)
+        visible = (rank >= 0) & (rank < len(self.again_rank))
+        ages = as_of.unsqueeze(-1) - times.unsqueeze(1)  # (B, Q, T) float64
+        weight = self.again_rank[rank.clamp(0, len(self.again_rank) - 1)]
+        weight = weight + at_knots(self.again_age, ages)
+        return (weight + self.again_type[event_types].unsqueeze(1)).exp() * visible
+
     def _states(self, embeddings: Tensor, event_types: Tensor, times: Tensor) -> Tensor:
         """The transformer's output at every event, (B, T, dim)."""
         gaps = torch.full_like(times, float("inf"))
@@ -190,6 +214,12 @@ def at_knots(table: Tensor, seconds: Tensor) -> Tensor:
     """A table read at time spans, as `interest_graph.interest.at_knots` does."""
     low, share = _knot_places(seconds, len(table))
     return _between(table, low, share)
+
+
+def _forgetting(knots: int) -> Tensor:
+    """A table of time that starts as a half-life of `AGAIN_HALF_LIFE_S`, (knots,)."""
+    seconds = MINUTE_S * torch.expm1(torch.arange(knots) * (LAST_KNOT / (knots - 1)))
+    return (-math.log(2) * seconds / AGAIN_HALF_LIFE_S).clamp(min=LEAST_AGAIN)
 
 
 def _knot_places(seconds: Tensor, knots: int) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from interest_graph.interaction_graph import DAY_S, InteractionGraph
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+TYPICAL = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,12 @@ class EvidenceConfig:
 def evidence(graph: InteractionGraph, config: EvidenceConfig) -> sparse.csr_array:
     """Normalised evidence of every pair (source row, target row), an (n, n) sparse matrix.
 
-        e_ji = Σ decay^(distance - 1) · 2^(-age / half-life) / (n_j + s)^a (n_i + s)^b
+        e_ji = c Σ decay^(distance - 1) · 2^(-age / half-life) / (n_j + s)^a (n_i + s)^b
 
     over the pairs of events of one user in which j comes before i, and, times `reverse`, of those
     in which it comes after; events at the same moment count in full in both directions. The
-    diagonal says how often an item is wanted again.
+    diagonal says how often an item is wanted again. The constant c makes the strongest edge of an
+    item to another `TYPICAL` on average, whatever the exponents.
     """
     return evidence_by_fold(graph, config, np.zeros(len(graph.user_ids), np.int64))[0]
 
@@ -91,7 +93,18 @@ def evidence_by_fold(
             _normalised(whole - part, count - some, config)
             for part, some in zip(counted, events, strict=True)
         ]
-    return normalised
+    scale = np.float32(_scale(normalised[0]))
+    return [sparse.csr_array(one * scale) for one in normalised]
+
+
+def _scale(matrix: sparse.csr_array) -> float:
+    """What makes the strongest edge of an item to another `TYPICAL` on average."""
+    entries = matrix.tocoo()
+    other = entries.row != entries.col
+    strongest_edge = np.zeros(matrix.shape[0])
+    np.maximum.at(strongest_edge, entries.row[other], entries.data[other])
+    found = strongest_edge[strongest_edge > 0]
+    return TYPICAL / float(found.mean()) if len(found) else 1.0
 
 
 def _distances(user: Ints, config: EvidenceConfig) -> range:

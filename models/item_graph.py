@@ -82,7 +82,7 @@ class EdgeNet(nn.Module):
         super().__init__()
         self.log_scale = nn.Parameter(torch.tensor(2.2))
         self.log_floor = nn.Parameter(torch.tensor(-2.0))
-        self.log_again = nn.Parameter(torch.tensor(2.0))
+        self.log_again = nn.Parameter(torch.tensor(0.0))
         self.refinement = nn.Parameter(torch.zeros(edges))
         self.inner = nn.Linear(len(FEATURES), hidden)
         self.outer = nn.Linear(hidden, 2)

@@ -48,7 +48,7 @@ class PublishedRanker:
         """The newest events of a user in the cases; places stand in for event ids."""
         graph = cases.history
         start, stop = np.searchsorted(graph.event_user, [user, user + 1])
-        first = max(start, stop - self._encoder.max_events)
+        first = max(start, stop - self._encoder.again_events)
         return [
             HistoryEvent(
                 int(graph.event_time[place] * 1000),

@@ -67,15 +67,34 @@ class RecommenderRanker:
         query = (alpha @ values).squeeze(1) @ encoder.score_map
         scores = query @ self._embeddings.T + self._bias
         self._add_edges(scores, items, gamma.squeeze(1))
+        if len(self._edges.again_places):
+            self._add_again(scores, cases, moment)
         return np.asarray(scores.cpu().numpy())
 
     def _add_edges(self, scores: Tensor, items: Tensor, gamma: Tensor) -> None:
-        """Add Σ_j γ_j w_ji in place."""
+        """Add Σ_{j≠i} γ_j w_ji in place."""
         user, place = torch.nonzero(gamma > 0, as_tuple=True)
         source = items[user, place]
         starts = self._edges.start[source]
         counts = self._edges.start[source + 1] - starts
         chosen = expand(starts, counts)
         amount = torch.repeat_interleave(gamma[user, place], counts) * self._edge_weights[chosen]
-        flat = torch.repeat_interleave(user, counts) * scores.shape[1] + self._edges.target[chosen]
+        target = self._edges.target[chosen]
+        amount = amount * (target != torch.repeat_interleave(source, counts))
+        flat = torch.repeat_interleave(user, counts) * scores.shape[1] + target
         scores.view(-1).index_add_(0, flat, amount)
+
+    def _add_again(self, scores: Tensor, cases: Cases, moment: Tensor) -> None:
+        """Add Σ_{j=i} ρ_j w_ii in place."""
+        history, encoder = cases.history, self._model.interest_encoder
+        index, real = newest_windows(history, cases.users, len(encoder.again_rank))
+        device = scores.device
+        items = torch.from_numpy(np.where(real, history.event_item[index], 0)).to(device)
+        types = torch.from_numpy(history.event_type[index]).to(device)
+        times = torch.from_numpy(history.event_time[index]).to(device)
+        last = torch.from_numpy(real.sum(1, keepdims=True) - 1).to(device)
+        again = encoder.again(types, times, last, moment).squeeze(1)  # (U, A)
+        own = self._edges.again_places
+        weights = scores.new_zeros(scores.shape[1])
+        weights[self._edges.target[own]] = self._edge_weights[own]
+        scores.scatter_add_(1, items, again * weights[items])

@@ -51,7 +51,9 @@ class Candidates:
 
 
 class Recommender(nn.Module):
-    """s(u, i) = Σ_j α_uj v_jᵀ M v_i + Σ_j γ_uj w_ji + c · log(1 + popularity_i).
+    """s(u, i) = Σ_j α_uj v_jᵀ M v_i + Σ_{j≠i} γ_uj w_ji + Σ_{j=i} ρ_uj w_ii + c · log(1 + n_i).
+
+    n is the popularity.
 
     Args:
         config: Its shape.
@@ -181,7 +183,34 @@ class Recommender(nn.Module):
         sources, places = torch.unique(batch.items, return_inverse=True)
         matrix = self._edge_matrix(sources, candidates, edges)  # (sources, C)
         linked = nn.functional.embedding(places, matrix)  # (B, T, C)
-        return torch.baddbmm(query @ values.T, gamma, linked)
+        logits = torch.baddbmm(query @ values.T, gamma, linked)
+        if len(edges.again_places):
+            logits = self._add_again(logits, batch, candidates, edges)
+        return logits
+
+    def _add_again(
+        self, logits: Tensor, batch: WindowBatch, candidates: Tensor, edges: EdgeTensors
+    ) -> Tensor:
+        """Add Σ_j ρ_j w_jj to the logits of the items of the events before each, (B, T, C)."""
+        items = torch.cat([batch.past_items, batch.items], 1)  # (B, O + T)
+        again = self.interest_encoder.again(
+            torch.cat([batch.past_types, batch.event_types], 1),
+            torch.cat([batch.past_times, batch.times], 1),
+            batch.last + batch.past_items.shape[1],
+            batch.as_of,
+        )
+        weights = self.again_weights(edges)[items.clamp(min=0)] * (items >= 0)
+        place = torch.searchsorted(candidates, items.contiguous()).clamp(max=len(candidates) - 1)
+        weights = weights * (candidates[place] == items)
+        amount = again * weights.unsqueeze(1)  # (B, T, O + T)
+        return logits.scatter_add(2, place.unsqueeze(1).expand_as(amount), amount)
+
+    def again_weights(self, edges: EdgeTensors) -> Tensor:
+        """w_ii of every item, 0 where nothing leads from it to itself: (items,)."""
+        own = edges.again_places
+        weights = self.edge_net(edges.features[own], self._refinement(edges.known[own]))
+        result = weights.new_zeros(len(edges.start) - 1)
+        return torch.as_tensor(result.index_put((edges.target[own],), weights))
 
     def _refinement(self, known: Tensor) -> Tensor:
         """Learned refinements by place, 0 for none."""
@@ -197,6 +226,7 @@ class Recommender(nn.Module):
         row = torch.repeat_interleave(torch.arange(len(sources), device=counts.device), counts)
         column = torch.searchsorted(candidates, edges.target[chosen]).clamp(max=len(candidates) - 1)
         hit = candidates[column] == edges.target[chosen]
+        hit &= edges.target[chosen] != sources[row]  # what is wanted again counts apart
         chosen, row, column = chosen[hit], row[hit], column[hit]
         weights = self.edge_net(edges.features[chosen], self._refinement(edges.known[chosen]))
         matrix = weights.new_zeros(len(sources), len(candidates))
@@ -212,19 +242,22 @@ class EdgeTensors:
         start: (items + 1,) int64, where each source's edges begin.
         features: (E, 6) float32.
         known: (E,) int64, where each edge's refinement is, -1 for none.
+        again_places: (A,) int64, places of the edges that lead from an item to itself.
     """
 
     target: Tensor
     start: Tensor
     features: Tensor
     known: Tensor
+    again_places: Tensor
 
 
 def edge_tensors(edges: ItemEdges | FoldEdges, items: int, device: torch.device) -> EdgeTensors:
     """Edges as tensors."""
     start = np.searchsorted(edges.source, np.arange(items + 1))
     known = edges.known if isinstance(edges, FoldEdges) else np.arange(len(edges.source))
-    arrays = (edges.target, start, edges.features, known)
+    own = np.flatnonzero(edges.source == edges.target)
+    arrays = (edges.target, start, edges.features, known, own)
     return EdgeTensors(*(torch.from_numpy(array).to(device) for array in arrays))
 
 

@@ -32,6 +32,9 @@ class WindowBatch:
         as_of: (B, T) float64, the minute of each event.
         weight: (B, T) float32, weight of each prediction; 0 for padding and where nothing may be
             seen.
+        past_items: (B, O) int64 item rows of the events before the window, oldest first; -1 none.
+        past_types: (B, O) int64 codes.
+        past_times: (B, O) float64 seconds.
     """
 
     items: Tensor
@@ -41,6 +44,9 @@ class WindowBatch:
     last: Tensor
     as_of: Tensor
     weight: Tensor
+    past_items: Tensor
+    past_types: Tensor
+    past_times: Tensor
 
     def to(self, device: torch.device) -> WindowBatch:
         """The same on another device."""
@@ -55,10 +61,13 @@ class Windows:
         graph: The events.
         size: Events of a window.
         rng: Where the phases come from.
+        reach: Events that are read before a window.
     """
 
-    def __init__(self, graph: InteractionGraph, size: int, rng: np.random.Generator) -> None:
-        self._graph, self._size, self._rng = graph, size, rng
+    def __init__(
+        self, graph: InteractionGraph, size: int, rng: np.random.Generator, reach: int = 0
+    ) -> None:
+        self._graph, self._size, self._rng, self._reach = graph, size, rng, reach
         user = graph.event_user
         position = np.arange(len(user)) - np.searchsorted(user, user, side="left")
         phase = rng.integers(0, size, len(graph.user_ids))
@@ -126,6 +135,21 @@ class Windows:
             torch.from_numpy(np.where(real, last, -1)),
             torch.from_numpy(np.floor(times / MINUTE_S) * MINUTE_S),
             torch.from_numpy(np.where(real & (last >= 0), weights, 0).astype(np.float32)),
+            *self._past(starts),
+        )
+
+    def _past(self, starts: Ints) -> tuple[Tensor, Tensor, Tensor]:
+        """Items, types and times of the events before windows that begin at `starts`."""
+        graph = self._graph
+        begin = np.searchsorted(graph.event_user, graph.event_user[starts], side="left")
+        reach = min(self._reach, int((starts - begin).max(initial=0)))
+        index = starts[:, None] - np.arange(reach, 0, -1)
+        real = index >= begin[:, None]
+        index = np.where(real, index, starts[:, None])
+        return (
+            torch.from_numpy(np.where(real, graph.event_item[index], -1)),
+            torch.from_numpy(graph.event_type[index]),
+            torch.from_numpy(graph.event_time[index]),
         )
 
 

@@ -24,6 +24,7 @@ class TrainingConfig:
         device: `cpu`, `cuda`, or `auto` for CUDA where there is one.
         dim: Dimension of the embeddings.
         max_events: Newest events an interest is computed from.
+        again_events: Newest events after which a thing may be wanted again.
         layers: Layers of the interest encoder.
         similar_items: Edges that leave an item.
         text_edges: Of these, how many are kept for items that read alike.
@@ -45,7 +46,8 @@ class TrainingConfig:
     tune_text: bool = False
     device: str = "cpu"
     dim: int = 64
-    max_events: int = 100
+    max_events: int = 50
+    again_events: int = 250
     layers: int = 2
     similar_items: int = 20
     text_edges: int = 4

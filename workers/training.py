@@ -143,6 +143,7 @@ def training_config(settings: Settings) -> TrainingConfig:
         tune_text=settings.train_text_encoder,
         device=settings.device,
         max_events=settings.interest_events,
+        again_events=settings.again_events,
         similar_items=settings.similar_items,
         num_neighbors=settings.num_neighbors,
         popularity_half_life_days=settings.popularity_half_life_days,

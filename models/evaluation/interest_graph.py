@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 NAME = "interest_graph"
 CHECK_CASES = 2500
+SEVERAL = 1.5  # wanted items of a case, on average, from which on it is not the next that counts
 FIT = (
     "batch_events",
     "negatives",
     "learning_rate",
     "identity_rate",
     "identity_decay",
-    "same_moment",
-    "look_ahead",
 )
 TRAINING = (
     "dim",
     "max_events",
+    "again_events",
     "layers",
     "similar_items",
     "text_edges",
@@ -70,23 +70,22 @@ class InterestGraph:
 
     seeded = True
     defaults: Mapping[str, Any] = {
-        "dim": 64,
+        "dim": 128,
         "max_events": 50,
+        "again_events": 250,
         "layers": 2,
         "dropout": 0.1,
         "identity_dropout": 0.3,
         "similar_items": 50,
         "text_edges": 4,
         "folds": 10,
-        "popularity_half_life_days": 30.0,
-        "epochs": 10,
+        "popularity_half_life_days": 365.0,
+        "epochs": 6,
         "batch_events": 1600,
         "negatives": 1024,
         "learning_rate": 3e-3,
         "identity_rate": 1.0,
         "identity_decay": 1e-2,
-        "same_moment": 1.0,
-        "look_ahead": 0.0,
     }
 
     def __init__(self, context: Context, without: str | None = None) -> None:
@@ -133,6 +132,7 @@ class InterestGraph:
         found = {
             "evidence": asdict(config.evidence),
             "rank_decay": given.get("rank_decay", 0.9),
+            "within": bool(given.get("within", False)),
             "best_epochs": fitted.epochs,
             "blend": asdict(fitted.blend),
         }
@@ -179,11 +179,16 @@ def _sample(check: Cases) -> Cases:
 
 
 def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is found before the fit: how pairs of events become evidence."""
+    """What is found before the fit: how pairs of events become evidence, and what is asked for.
+
+    Where several items are wanted `within` some time, targets of the training are drawn from all
+    that follows; where the next one is, it is that.
+    """
     if "evidence" in given:
         return {}
     evidence, decay = search_evidence(graph, check, given["similar_items"], EvidenceConfig())
-    return {"evidence": asdict(evidence), "rank_decay": decay}
+    within = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
+    return {"evidence": asdict(evidence), "rank_decay": decay, "within": within}
 
 
 def _config(given: Mapping[str, Any], seed: int) -> TrainingConfig:
@@ -192,7 +197,14 @@ def _config(given: Mapping[str, Any], seed: int) -> TrainingConfig:
         GraphEncoderConfig(identity_dropout=given["identity_dropout"]),
         InterestEncoderConfig(dropout=given["dropout"], rank_decay=given.get("rank_decay", 0.9)),
     )
-    fit = FitConfig(shape, patience=3, **{name: given[name] for name in FIT})
+    within = bool(given.get("within", False))
+    fit = FitConfig(
+        shape,
+        patience=3,
+        look_ahead=1.0 if within else 0.0,
+        same_moment=0.25 if within else 1.0,
+        **{name: given[name] for name in FIT},
+    )
     return TrainingConfig(
         **{name: given[name] for name in TRAINING},
         evidence=EvidenceConfig(**given.get("evidence", {})),

@@ -17,7 +17,7 @@ from interest_graph.interest import (
 )
 from interest_graph.item_matrix import ItemMatrix
 
-DIM, EVENTS, HEADS, TYPES, KNOTS, ITEMS = 8, 6, 2, 3, 5, 12
+DIM, EVENTS, AGAIN, HEADS, TYPES, KNOTS, ITEMS = 8, 6, 15, 2, 3, 5, 12
 NOW = 1_700_000_040
 
 
@@ -37,6 +37,9 @@ def make_encoder(seed: int = 0) -> InterestEncoder:
         "gamma_rank": (EVENTS,),
         "gamma_age": (KNOTS,),
         "gamma_type": (TYPES,),
+        "again_rank": (AGAIN,),
+        "again_age": (KNOTS,),
+        "again_type": (TYPES,),
         "score_map": (DIM, DIM),
     }
     for block in ("blocks.0", "blocks.1"):
@@ -104,9 +107,12 @@ def test_an_interest_counts_the_newest_known_events(history: list[HistoryEvent])
     """Only events of known items and types count, the newest, in order, and α sums to one."""
     found = interest(make_encoder(), make_matrix(), history, NOW)
     known = [e for e in history if e.item_id in make_matrix().row_of and e.event_type < TYPES]
-    expected = sorted(known, key=lambda event: (event.occurred_at_ms, event.event_id))[-EVENTS:]
+    expected = sorted(known, key=lambda event: (event.occurred_at_ms, event.event_id))[-AGAIN:]
     assert list(found.events) == expected
     assert (found.gamma >= 0).all()
+    assert (found.again > 0).all()
+    assert not found.alpha[:-EVENTS].any()
+    assert not found.gamma[:-EVENTS].any()
     assert found.alpha.dtype == found.gamma.dtype == found.embedding.dtype == np.float32
     if expected:
         assert found.alpha.sum() == pytest.approx(1, abs=1e-5)
@@ -143,7 +149,13 @@ def test_removing_an_event_with_held_weights_changes_the_score_by_its_contributi
         terms = contributions(matrix, encoder, full, row)
         keep = np.arange(5) != 2
         part = type(full)(
-            full.rows[keep], full.alpha[keep], full.gamma[keep], full.embedding, full.query, ()
+            full.rows[keep],
+            full.alpha[keep],
+            full.gamma[keep],
+            full.again[keep],
+            full.embedding,
+            full.query,
+            (),
         )
         without = contributions(matrix, encoder, part, row).score
         assert terms.score - without == pytest.approx(terms.interest[2] + terms.item_graph[2])
