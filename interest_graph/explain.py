@@ -48,9 +48,9 @@ class Contribution:
 
     Args:
         kind: interest (attention to an event's item times how well the two items go together),
-            item_graph (an event's item leads to this one by SIMILAR_TO), popularity, or
-            declared_category.
-        weight: α of the event for interest, γ for item_graph, 1 otherwise.
+            item_graph (an event's item leads to this one by SIMILAR_TO), again (the event was of
+            this very item), popularity, or declared_category.
+        weight: α of the event for interest, γ for item_graph, ρ for again, 1 otherwise.
         amount: What it adds to the score; the amounts of all contributions sum to it.
         nodes: The path's nodes, from the user to the item.
         edges: The path's relationships that the graph holds.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .item_graph import ItemEdges
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ class FitConfig:
     Args:
         model: Its shape.
         epochs: Most passes over the events; the rates fall to nothing along half a cosine.
-        warm_up_steps: Steps in which the rates rise to what they are.
+        warm_up_steps: Steps in which the rates rise to what they are; a tenth of all at most.
         patience: Epochs without improvement after which it stops.
         batch_events: Most events of a step.
         negatives: Items drawn for a step.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .fit_data import FitData
 
 LEAST_RATE = 0.02
+MOST_WARM_UP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,6 @@ class Fit:
         self._again = bool((data.edges.source == data.edges.target).any())
         self._optimizer = make_optimizer(self.model, data.text_encoder, config)
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
-        self._steps = 0
         events = np.bincount(data.graph.event_item, minlength=len(data.table)).astype(np.float64)
         self._sampler = CandidateSampler(
             events, config.negatives, config.full_softmax_items, self._rng
@@ -187,19 +187,18 @@ class Fit:
             batch = windows.read(members, config.same_moment, config.look_ahead)
             batch = batch.to(device)
             fold = int(self._data.fold_of_user[windows.users[members[0]]])
-            self._schedule(epoch - 1 + number / len(batches))
+            self._schedule((epoch - 1) * len(batches) + number, config.epochs * len(batches))
             losses.append(self._step(batch, self._folds[fold]))
             done = (epoch - 1) * len(batches) + number + 1
             figures = {"loss": losses[-1], "epoch": float(epoch)}
             self._report(done, config.epochs * len(batches), figures)
         return float(np.mean(losses)) if losses else 0.0
 
-    def _schedule(self, epochs_done: float) -> None:
-        """Set the rates of the next step."""
-        self._steps += 1
-        share = epochs_done / max(self._config.epochs, 1)
-        factor = max(LEAST_RATE, (1 + math.cos(math.pi * share)) / 2)
-        factor *= min(1.0, self._steps / max(self._config.warm_up_steps, 1))
+    def _schedule(self, done: int, total: int) -> None:
+        """Set the rates of the next step, of `total` of which so many are done."""
+        factor = max(LEAST_RATE, (1 + math.cos(math.pi * done / total)) / 2)
+        warm_up = min(self._config.warm_up_steps, total * MOST_WARM_UP)
+        factor *= min(1.0, (done + 1) / max(warm_up, 1.0))
         for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from interest_graph.errors import CheckpointError
 
 from .baselines import tune_baselines
 from .checkpoint import publish
@@ -118,7 +121,9 @@ class _Training:
         live = known.popularity(cuts[1], config.popularity_half_life_days)
         judged = evaluate(first.fit.ranker(first.fitted, live), test)
         if incumbent is not None:
-            baselines["in_service"] = evaluate(PublishedRanker(incumbent), test).metrics
+            # One of an older format cannot be asked; then there is nothing to beat.
+            with suppress(CheckpointError):
+                baselines["in_service"] = evaluate(PublishedRanker(incumbent), test).metrics
         self._progress(Progress("evaluate", 1, 1, judged.metrics))
         end = float(graph.event_time.max())
         epochs, blend = first.fitted.epochs, first.fitted.blend

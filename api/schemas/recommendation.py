@@ -118,7 +118,8 @@ class ContributionOut(AnswerModel):
 
     kind: str = Field(
         description="interest (an event's item and this one go together), item_graph (an event's "
-        "item leads to this one), popularity, or declared_category.",
+        "item leads to this one), again (the event was of this very item), popularity, or "
+        "declared_category.",
         examples=["interest"],
     )
     event_id: str | None = Field(None, description="The event it comes from.", examples=["e-1"])

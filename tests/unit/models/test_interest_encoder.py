@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from interest_graph import interest as serving
 from models.interest_encoder import InterestEncoder, InterestEncoderConfig, at_knots
 
-CONFIG = InterestEncoderConfig(dim=16, max_events=12, event_weights=(0.1, 0.5, 1.0))
+CONFIG = InterestEncoderConfig(
+    dim=16, max_events=12, again_events=13, event_weights=(0.1, 0.5, 1.0)
+)
 
 
 def make_encoder(seed: int = 0) -> InterestEncoder:
@@ -54,6 +56,29 @@ def test_torch_and_numpy_agree(count: int, seed: int) -> None:
     served_alpha, served_gamma = served.weights(values, types, now - times)
     np.testing.assert_allclose(served_alpha, alpha, atol=1e-5)
     np.testing.assert_allclose(served_gamma, gamma, rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(0, 14), st.integers(0, 10_000))
+@settings(deadline=None, max_examples=30)
+def test_torch_and_numpy_agree_on_what_is_wanted_again(count: int, seed: int) -> None:
+    """For any events both give the same ρ, and torch none to what is too far back."""
+    rng = np.random.default_rng(seed)
+    encoder = make_encoder(seed % 5)
+    types = rng.integers(0, 3, count)
+    times = 1.7e9 + np.sort(rng.exponential(10.0 ** rng.integers(0, 8), count).cumsum())
+    now = 1.9e9
+    with torch.no_grad():
+        again = encoder.again(
+            torch.from_numpy(types)[None],
+            torch.from_numpy(times)[None],
+            torch.tensor([[count - 1]]),
+            torch.tensor([[now]], dtype=torch.float64),
+        )
+    served = serving.InterestEncoder(encoder.tensors())
+    assert served.again_events == 13
+    expected = served.again(types[-13:], now - times[-13:])
+    np.testing.assert_allclose(again[0, 0].numpy()[-13:], expected, rtol=1e-4)
+    assert not again[0, 0].numpy()[:-13].any()
 
 
 def test_every_position_answers_as_if_it_were_the_last() -> None:

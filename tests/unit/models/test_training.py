@@ -122,6 +122,19 @@ def test_the_incumbent_is_judged_by_the_same_test(trained: Trained, tmp_path: Pa
     assert 0 <= result.baselines["in_service"]["ndcg_at_10"] <= 1
 
 
+def test_an_incumbent_that_cannot_be_read_is_not_compared(trained: Trained, tmp_path: Path) -> None:
+    """A model in service of an older format does not stop the training of its successor."""
+    old = tmp_path / "old"
+    old.mkdir()
+    for file in trained[0].directory.iterdir():
+        (old / file.name).write_bytes(file.read_bytes())
+    (old / "interest_encoder.safetensors").unlink()
+    config = small_config()
+    config = replace(config, fit=replace(config.fit, epochs=1))
+    result = train(make_graph(users=12), config, tmp_path, {}, incumbent=old)
+    assert "in_service" not in result.baselines
+
+
 def test_too_few_events_are_refused(tmp_path: Path) -> None:
     """Without events, or all at one moment, training says what is missing."""
     with pytest.raises(ValueError, match="no events"):
