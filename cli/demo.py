@@ -25,6 +25,8 @@ from .loading.source import Row
 from .local_stack.paths import write_private
 from .local_stack.stack import bring_up
 from .local_stack.status import read_status
+from .output import note
+from .quality_table import show_quality
 from .settings import quiet_logs
 
 if TYPE_CHECKING:
@@ -83,14 +85,26 @@ def prepare(paths: StackPaths, report: Report, *, everything: bool) -> tuple[Set
 
 
 def tell_story(paths: StackPaths, settings: Settings, state: DemoState) -> None:
-    """Show what the service does, with the real thing."""
+    """Show how well the model recommends and what the service does, with the real thing."""
     status = read_status(paths, settings)
     client = ApiClient(status.api_url, state.key)
     with closing(build_services(settings)) as services:
         candidates = [Candidate(user, tuple(items)) for user, items in state.candidates.items()]
         choice = choose(services, candidates, EVENT_TYPE, K)
         told = StoryTeller(client, services, choice).tell()
+        _show_quality(services)
     show_ways_on(told, status, client)
+
+
+def _show_quality(services: Services) -> None:
+    """The model in service against the baselines of its training, on the latest tenth of events."""
+    manifest = services.serving.head()[0]
+    if manifest is None:
+        return
+    path = services.settings.models_dir / manifest.model_version / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    note("\nHow well it recommends: the latest tenth of the events, full ranking, not learned from")
+    show_quality(metrics["test"], metrics["baselines"])
 
 
 def _load(paths: StackPaths, services: Services, report: Report, *, everything: bool) -> DemoState:

@@ -1,18 +1,14 @@
 """`train`: a model from the graph, rolled out when it is better."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from .options import DataDir, Json
-from .output import USAGE, as_json, data, fail, note, table
+from .output import USAGE, as_json, data, fail, note
 from .progress import ProgressBars
-
-if TYPE_CHECKING:
-    from workers.training import Trained
-
-METRICS = ("recall_at_20", "ndcg_at_20", "ndcg_at_10")
+from .quality_table import show_quality
 
 
 def train(
@@ -44,21 +40,8 @@ def train(
     if json:
         as_json(asdict(trained))
         return
-    show_metrics(trained)
+    show_quality(trained.metrics, trained.baselines)
     data(
         f"{trained.model_version} {'is in service' if trained.rolled_out else 'was not rolled out'}"
     )
     note(trained.reason)
-
-
-def show_metrics(trained: "Trained") -> None:
-    """The model next to the baselines of the same run, on the same test events."""
-    lines = {"this model": trained.metrics, **trained.baselines}
-    names = [name for name in METRICS if name in trained.metrics]
-    table(
-        ("", *names),
-        [
-            (line.replace("_", " "), *(f"{metrics.get(name, 0.0):.4f}" for name in names))
-            for line, metrics in lines.items()
-        ],
-    )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 8192
 MAX_SWEEPS = 200
+MIXED_PRECISION = ("cuda",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,10 @@ class Recommender(nn.Module):
         sources, places = torch.unique(batch.items, return_inverse=True)
         matrix = self._edge_matrix(sources, candidates, edges)  # (sources, C)
         linked = nn.functional.embedding(places, matrix)  # (B, T, C)
-        logits = torch.baddbmm(query @ values.T, gamma, linked)
+        # The large products in bfloat16 where there is a GPU, the softmax in float32.
+        device = values.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=device in MIXED_PRECISION):
+            logits = torch.baddbmm(query @ values.T, gamma, linked).float()
         if len(edges.again_places):
             logits = self._add_again(logits, batch, candidates, edges)
         return logits

@@ -80,7 +80,7 @@ class InterestGraph:
         "text_edges": 4,
         "folds": 10,
         "popularity_half_life_days": 365.0,
-        "epochs": 6,
+        "epochs": 8,
         "batch_events": 1600,
         "negatives": 1024,
         "learning_rate": 3e-3,

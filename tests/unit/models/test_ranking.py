@@ -10,6 +10,7 @@ import pytest
 import torch
 from synthetic import make_graph
 
+from models.candidates import CandidateSampler
 from models.checkpoint import publish
 from models.evaluation.cases import Cases, make_cases
 from models.evaluation.context import Context
@@ -113,3 +114,26 @@ def test_training_looks_as_far_back_as_the_ranker(trained: TrainedModel) -> None
         asked = Cases(history, np.array([user]), moment, [np.zeros(0, np.int64)])
         expected = ranker(asked)[0]
         np.testing.assert_allclose(logits[row, place].numpy(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_mixed_precision_changes_little(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the large products in bfloat16, as on a GPU, logits and gradients stay what they are."""
+    fit, model = trained.fit, copy.deepcopy(trained.fitted.model).eval()
+    windows = Windows(SHOP, 6, np.random.default_rng(0), reach=25)
+    batch = windows.read(np.arange(8), 1.0, 0.0)
+    edges = edge_tensors(fit._data.edges, SHOP.num_items, torch.device("cpu"))
+    found = []
+    for devices in ((), ("cpu",)):
+        monkeypatch.setattr("models.recommender.MIXED_PRECISION", devices)
+        model.zero_grad()
+        sampler = CandidateSampler(np.ones(44), 8, 44, np.random.default_rng(0))
+        candidates = sampler.draw(batch.targets.numpy())
+        state = trained.fitted.embeddings
+        loss, _, _ = model.loss(batch, candidates, fit._data.table, edges, state)
+        loss.backward()
+        found.append((float(loss.detach()), model.interest_encoder.score_map.grad.clone()))
+    (exact, slope), (mixed, other) = found
+    assert mixed == pytest.approx(exact, rel=1e-2)
+    assert float((slope - other).norm()) < 0.05 * float(slope.norm())
