@@ -107,8 +107,7 @@ class Fit:
         model = self.model
         losses: list[float] = []
         validation: list[float] = []
-        best, best_epoch, best_value, best_blend = model.state_dict(), 0, -np.inf, self._blend
-        blend = self._blend
+        best, best_epoch, best_value, blend = model.state_dict(), 0, -np.inf, self._blend
         self._settle()
         for epoch in range(self._config.epochs + 1):
             if epoch:
@@ -117,17 +116,30 @@ class Fit:
             if self._validate is None:
                 best, best_epoch = model.state_dict(), epoch
                 continue
-            blend, value = self._tune(self._validate, blend)
+            if epoch <= 1:  # how loud the terms should be hardly changes afterwards
+                blend, value = self._tune(self._validate, blend)
+            else:
+                value = self._judge(self._validate, blend)
             validation.append(value)
             if value > best_value:
-                best, best_epoch = copy.deepcopy(model.state_dict()), epoch
-                best_value, best_blend = value, blend
+                best, best_epoch, best_value = copy.deepcopy(model.state_dict()), epoch, value
             elif epoch - best_epoch >= self._config.patience:
                 break
         model.load_state_dict(best)
-        apply_blend(model, best_blend)
+        if self._validate is not None:
+            blend, _ = self._tune(self._validate, blend)
+        apply_blend(model, blend)
         embeddings, weights = self._settle()
-        return Fitted(model.eval(), embeddings, weights, best_epoch, losses, validation, best_blend)
+        return Fitted(model.eval(), embeddings, weights, best_epoch, losses, validation, blend)
+
+    def _judge(self, validate: Callable[[Ranker], float], blend: Blend) -> float:
+        """The validation metric with a blend; the model is left as it was."""
+        plain = copy.deepcopy(self.model.state_dict())
+        apply_blend(self.model, blend)
+        value = validate(self._ranker(*self._settle()))
+        self.model.load_state_dict(plain)
+        self._settle()
+        return value
 
     def _tune(self, validate: Callable[[Ranker], float], start: Blend) -> tuple[Blend, float]:
         """The blend that validates best, and its value; the model is left as it was."""

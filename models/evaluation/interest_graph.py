@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 NAME = "interest_graph"
 CHECK_CASES = 2500
+SEARCH_CASES = 1200
 SEVERAL = 1.5  # wanted items of a case, on average, from which on it is not the next that counts
 FIT = (
     "batch_events",
@@ -116,7 +117,7 @@ class InterestGraph:
         """The fitted model itself; as `fit`."""
         given = dict(hyperparameters)
         if check is not None:
-            check = _sample(check)
+            check = _sample(check, CHECK_CASES)
             given |= _search(graph, check, given)
         config, texts = _config(given, seed), _texts(graph, self._context)
         graph, texts, config = leave_out(self._without, graph, texts, config)
@@ -170,11 +171,11 @@ def _validator(check: Cases) -> Any:
     return lambda ranker: evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
 
 
-def _sample(check: Cases) -> Cases:
-    """At most `CHECK_CASES` cases of a validation."""
-    if len(check) <= CHECK_CASES:
+def _sample(check: Cases, count: int) -> Cases:
+    """At most so many cases of a validation."""
+    if len(check) <= count:
         return check
-    chosen = np.random.default_rng(0).permutation(len(check))[:CHECK_CASES]
+    chosen = np.random.default_rng(0).permutation(len(check))[:count]
     return check.take(np.sort(chosen))
 
 
@@ -186,7 +187,8 @@ def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> 
     """
     if "evidence" in given:
         return {}
-    evidence, decay = search_evidence(graph, check, given["similar_items"], EvidenceConfig())
+    some = _sample(check, SEARCH_CASES)
+    evidence, decay = search_evidence(graph, some, given["similar_items"], EvidenceConfig())
     within = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
     return {"evidence": asdict(evidence), "rank_decay": decay, "within": within}
 
