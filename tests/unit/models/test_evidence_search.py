@@ -1,0 +1,58 @@
+"""The search for how pairs of events become evidence, and the scale of what it finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from synthetic import make_graph
+
+from models.evaluation.splits import leave_one_out
+from models.evidence_search import STEPS, _climb, search_evidence
+from models.item_evidence import TYPICAL, EvidenceConfig, evidence
+
+SHOP = make_graph(users=24, events=20)
+
+
+def test_the_search_climbs_to_what_validates_best() -> None:
+    """Along each coordinate it goes as far as it gets better, up and down, and no further."""
+    wanted = {"window": 5, "reverse": 1.0, "smoothing": 2.0, "history_decay": 0.65}
+
+    def judge(point: dict[str, Any]) -> float:
+        return -sum(
+            abs(STEPS[name].index(point[name]) - STEPS[name].index(best))
+            for name, best in wanted.items()
+        )
+
+    start = {name: getattr(EvidenceConfig(), name, 0.9) for name in STEPS}
+    found = _climb(start, judge)
+    assert {name: found[name] for name in wanted} == wanted
+    others = set(STEPS) - set(wanted)
+    assert {name: found[name] for name in others} == {name: start[name] for name in others}
+
+
+def test_the_search_answers_with_evidence_and_a_decay() -> None:
+    """From a graph and a validation it returns what evidence can be built with."""
+    split = leave_one_out(SHOP)
+    config, decay = search_evidence(split.train, split.check, 12, EvidenceConfig())
+    assert decay in STEPS["history_decay"]
+    assert evidence(SHOP, config).nnz
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_the_strongest_edges_have_one_scale_whatever_the_exponents(power: float) -> None:
+    """On average the strongest edge to another item is `TYPICAL`, so that training starts alike."""
+    config = EvidenceConfig(source_power=power, target_power=power)
+    matrix = evidence(SHOP, config).toarray()
+    np.fill_diagonal(matrix, 0)
+    strongest = matrix.max(1)
+    assert strongest[strongest > 0].mean() == pytest.approx(TYPICAL, rel=1e-4)
+
+
+def test_reverse_evidence_is_a_share_of_that_along_time() -> None:
+    """With `reverse` 0 a pair counts one way, with 1 both ways alike."""
+    one_way = evidence(SHOP, EvidenceConfig(reverse=0.0, source_power=0, target_power=0)).toarray()
+    both = evidence(SHOP, EvidenceConfig(reverse=1.0, source_power=0, target_power=0)).toarray()
+    np.testing.assert_allclose(both, both.T, rtol=1e-4)
+    assert not np.allclose(one_way, one_way.T)
