@@ -39,7 +39,7 @@ class FitConfig:
     model: RecommenderConfig
     epochs: int = 3
     warm_up_steps: int = 50
-    patience: int = 1
+    patience: int = 2
     batch_events: int = 1600
     negatives: int = 1024
     full_softmax_items: int = 2000
@@ -51,7 +51,7 @@ class FitConfig:
     refinement_rate: float = 0.03
     refinement_decay: float = 1e-2
     same_moment: float = 0.25
-    look_ahead: float = 0.5
+    look_ahead: float = 1.0
     text_batch: int = 64
     text_rate: float = 2e-5
     seed: int = 0

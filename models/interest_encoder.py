@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AGAIN_HALF_LIFE_S = 60 * 86_400.0
 LEAST_AGAIN = -5.0
-AGAIN_SHARE = 1.5  # ρ starts below γ by so much, in logarithms: many events of one item add up
+AGAIN_LOUDNESS = 0.5  # ρ starts louder than γ by so much, in logarithms: lists of repeats want it
 GAMMA_SUM = 3.0  # what the γ of all events start with together, at most
 
 
@@ -138,7 +138,7 @@ class InterestEncoder(nn.Module):
         self.gamma_type = nn.Parameter(log_weights.clone())
         self.again_rank = nn.Parameter(torch.zeros(max(config.again_events, config.max_events)))
         self.again_age = nn.Parameter(_forgetting(knots))
-        self.again_type = nn.Parameter(log_weights - AGAIN_SHARE)
+        self.again_type = nn.Parameter(log_weights + AGAIN_LOUDNESS)
         self.score_map = nn.Parameter(torch.eye(dim) * config.score_scale)
         self.dropout = nn.Dropout(config.dropout)
         self._leave_out()
