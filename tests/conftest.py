@@ -77,11 +77,17 @@ def stack_paths(tmp_path_factory: pytest.TempPathFactory) -> StackPaths:
 
 
 @pytest.fixture(scope="session")
-def neo4j_server(stack_paths: StackPaths) -> Iterator[Neo4jServer]:
-    """A real Neo4j for the whole session."""
+def neo4j_server(request: pytest.FixtureRequest) -> Neo4jServer:
+    """A real Neo4j for the whole session: somebody's own, or a managed one."""
     if uri := os.environ.get("INTEREST_GRAPH_TEST_NEO4J_URI"):
-        yield Neo4jServer(uri, os.environ.get("INTEREST_GRAPH_TEST_NEO4J_PASSWORD", ""))
-        return
+        return Neo4jServer(uri, os.environ.get("INTEREST_GRAPH_TEST_NEO4J_PASSWORD", ""))
+    server: Neo4jServer = request.getfixturevalue("managed_neo4j")
+    return server
+
+
+@pytest.fixture(scope="session")
+def managed_neo4j(stack_paths: StackPaths) -> Iterator[Neo4jServer]:
+    """A Neo4j started as the managed stack starts it."""
     endpoints = choose_endpoints(preferred=False)
     start_neo4j(stack_paths, endpoints, Neo4jMemory(heap_mb=768, page_cache_mb=128))
     yield Neo4jServer(endpoints.neo4j_uri, endpoints.neo4j_password)
@@ -90,11 +96,17 @@ def neo4j_server(stack_paths: StackPaths) -> Iterator[Neo4jServer]:
 
 
 @pytest.fixture(scope="session")
-def redis_server(stack_paths: StackPaths) -> Iterator[RedisServer]:
-    """A real Redis for the whole session, as durable as the one in production."""
+def redis_server(request: pytest.FixtureRequest) -> RedisServer:
+    """A real Redis for the whole session: somebody's own, or a managed one."""
     if url := os.environ.get("INTEREST_GRAPH_TEST_REDIS_URL"):
-        yield RedisServer(f"{url}/0", f"{url}/1")
-        return
+        return RedisServer(f"{url}/0", f"{url}/1")
+    server: RedisServer = request.getfixturevalue("managed_redis")
+    return server
+
+
+@pytest.fixture(scope="session")
+def managed_redis(stack_paths: StackPaths) -> Iterator[RedisServer]:
+    """A Redis started as the managed stack starts it, as durable as the one in production."""
     endpoints = choose_endpoints(preferred=False)
     start_redis(stack_paths, endpoints.redis_port)
     yield RedisServer(endpoints.redis_url, endpoints.broker_url)
