@@ -66,26 +66,19 @@ def evidence_by_fold(
     weight = np.asarray(graph.event_weights)[graph.event_type]
     now = float(time.max()) if len(time) else 0.0
     weight = np.sqrt(weight) * np.exp2(-(now - time) / DAY_S / config.half_life_days / 2)
-    parts = [
-        _pairs(user, item, time, weight, distance, config.reverse)
-        for distance in _distances(user, config)
-    ]
-    if not parts:
-        parts = [(np.zeros((3, 0), np.int64), np.zeros(0), 1)]
-    owner, source, target = np.concatenate([part[0] for part in parts], 1)
-    amount = np.concatenate(
-        [amounts * config.distance_decay ** (distance - 1) for _, amounts, distance in parts]
-    )
-    folds = int(fold_of_user.max(initial=0)) + 1
-    shape = (graph.num_items, graph.num_items)
-    pairs, events = [], []
+    items, folds = graph.num_items, int(fold_of_user.max(initial=0)) + 1
+    # One matrix below the other, one a fold; a distance at a time, for all pairs would fill memory.
+    stacked: sparse.csr_array[Any, Any] = sparse.csr_array((folds * items, items), dtype=np.float32)
+    for distance in _distances(user, config):
+        (owner, source, target), amount = _pairs(user, item, time, weight, distance, config.reverse)
+        values = (amount * config.distance_decay ** (distance - 1)).astype(np.float32)
+        rows = fold_of_user[owner] * items + source
+        stacked = stacked + sparse.csr_array((values, (rows, target)), shape=stacked.shape)
+    counted = [stacked[fold * items : (fold + 1) * items] for fold in range(folds)]
+    events = []
     for fold in range(folds):
-        inside = fold_of_user[owner] == fold
-        values = amount[inside].astype(np.float32)
-        pairs.append(sparse.coo_array((values, (source[inside], target[inside])), shape=shape))
         inside = fold_of_user[user] == fold
-        events.append(np.bincount(item[inside], weights=weight[inside], minlength=shape[0]))
-    counted = [part.tocsr() for part in pairs]
+        events.append(np.bincount(item[inside], weights=weight[inside], minlength=items))
     whole, count = sum(counted[1:], start=counted[0]), np.sum(events, axis=0)
     normalised = [_normalised(whole, count, config)]
     if folds > 1:
@@ -119,8 +112,8 @@ def _pairs(
     weight: npt.NDArray[np.float64],
     distance: int,
     reverse: float,
-) -> tuple[Ints, npt.NDArray[np.float64], int]:
-    """Pairs of one user's events that far apart: (user, source, target), amounts, distance."""
+) -> tuple[Ints, npt.NDArray[np.float64]]:
+    """Pairs of one user's events that far apart: (user, source, target), and amounts."""
     first, second = slice(None, -distance), slice(distance, None)
     same = user[first] == user[second]
     source, target, owner = item[first][same], item[second][same], user[first][same]
@@ -134,7 +127,7 @@ def _pairs(
         ],
         1,
     )
-    return pairs, np.concatenate([amount, back[other]]), distance
+    return pairs, np.concatenate([amount, back[other]])
 
 
 def _normalised(
