@@ -92,7 +92,8 @@ class Settings(BaseSettings):
     interest_events: Annotated[int, Field(ge=1, le=1000)] = 50
     """Newest events an interest is computed from."""
     again_events: Annotated[int, Field(ge=1, le=1000)] = 250
-    """Newest events after which a thing may be wanted again; keep it below `history_events`."""
+    """Newest events after which a thing may be wanted again. Fewer than `history_events`, so that
+    an answer can still be explained after the next events."""
     seen_items: Annotated[int, Field(ge=100)] = 4000
     """Seen items remembered for each user; beyond it one at random is forgotten."""
     max_log_entries: Annotated[int, Field(ge=100)] = 500_000
@@ -149,7 +150,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        """Event types must be usable as relationship types, unique and at most sixteen."""
+        """What several settings must agree on."""
         relationships = [declared.relationship for declared in self.event_types.values()]
         if not relationships or len(relationships) > 16:  # noqa: PLR2004 four bits hold a type's code
             msg = "event_types: between 1 and 16 types must be declared"
@@ -163,6 +164,10 @@ class Settings(BaseSettings):
         if unknown := set(self.seen_event_types) - set(self.event_types):
             msg = f"seen_event_types: {sorted(unknown)} are not declared in event_types"
             raise ValueError(msg)
+        for name in ("interest_events", "again_events"):
+            if getattr(self, name) > self.history_events:
+                msg = f"{name}: must not be more than history_events ({self.history_events})"
+                raise ValueError(msg)
         if self.serving_url != self.log_url:
             msg = "serving_url: must equal log_url, since one script writes to both"
             raise ValueError(msg)

@@ -32,6 +32,8 @@ def types(**relationships: str) -> dict[str, Any]:
         ({"event_types": types(a="A" * 41)}, "relationship"),
         ({"event_types": types(view="VIEWED")}, "purchase"),
         ({"history_events": 1001}, "history_events"),
+        ({"history_events": 200}, "again_events"),
+        ({"again_events": 10, "history_events": 40}, "interest_events"),
         ({"popularity_half_life_days": 0.5}, "popularity_half_life_days"),
         ({"interest_items": 41}, "interest_items"),
     ],
