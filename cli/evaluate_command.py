@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .options import DataRoot, Models, Protocol, Threads, names
 from .output import USAGE, fail
 from .progress import ProgressBars
 
@@ -13,13 +14,8 @@ def evaluate(
     data: Annotated[
         str, typer.Option("--data", metavar="NAME_OR_FOLDER", help="What to evaluate on.")
     ],
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", help="How; by default what suits the data.")
-    ] = None,
-    models: Annotated[
-        str | None,
-        typer.Option("--models", metavar="A,B,…", help="Which models; by default all."),
-    ] = None,
+    protocol: Protocol = None,
+    models: Models = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Fits of each random model.")] = 1,
     refit: Annotated[
         bool,
@@ -43,19 +39,11 @@ def evaluate(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run the models again, whatever FILE holds of them.")
     ] = False,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-root",
-            envvar="INTEREST_GRAPH_DATA",
-            file_okay=False,
-            help="Folder that the folders of named data sets lie in.",
-        ),
-    ] = None,
+    data_root: DataRoot = None,
     max_cases: Annotated[
         int, typer.Option("--max-cases", min=0, help="Judge by a sample of so many; 0 for all.")
     ] = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of a fit.")] = 1,
+    threads: Threads = 1,
     retrain_days: Annotated[
         int,
         typer.Option("--retrain-days", min=1, help="Prequential: days between nightly trainings."),
@@ -72,7 +60,7 @@ def evaluate(
     request = Request(
         data=data,
         protocol=protocol,
-        models=tuple(name.strip() for name in models.split(",")) if models else None,
+        models=names(models),
         seeds=seeds,
         refit=refit,
         json=json,

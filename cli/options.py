@@ -19,3 +19,30 @@ DataDir = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before something is destroyed.")]
+
+# Of `evaluate` and `tune`.
+Protocol = Annotated[
+    str | None, typer.Option("--protocol", help="How; by default what suits the data.")
+]
+Models = Annotated[
+    str | None, typer.Option("--models", metavar="A,B,…", help="Which models; by default all.")
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        envvar="INTEREST_GRAPH_DATA",
+        file_okay=False,
+        help="Folder that the folders of named data sets lie in.",
+    ),
+]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of a fit.")]
+
+
+def names(listed: str | None) -> tuple[str, ...] | None:
+    """The names of a list with commas; None for none.
+
+    >>> names("ease, sasrec")
+    ('ease', 'sasrec')
+    """
+    return tuple(name.strip() for name in listed.split(",")) if listed else None

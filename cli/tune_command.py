@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import DataRoot, Models, Protocol, Threads, names
 from .output import USAGE, data, fail, note
 
 if TYPE_CHECKING:
@@ -16,13 +17,8 @@ def tune(
     data_set: Annotated[
         str, typer.Option("--data", metavar="NAME_OR_FOLDER", help="What to tune on.")
     ],
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", help="How; by default what suits the data.")
-    ] = None,
-    models: Annotated[
-        str | None,
-        typer.Option("--models", metavar="A,B,…", help="Which models; by default all."),
-    ] = None,
+    protocol: Protocol = None,
+    models: Models = None,
     trials: Annotated[int, typer.Option("--trials", min=1, help="Fits of each model.")] = 40,
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.0, help="Time of each model; no fit begins after.")
@@ -30,19 +26,11 @@ def tune(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget the trials of earlier, interrupted runs.")
     ] = False,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            "--data-root",
-            envvar="INTEREST_GRAPH_DATA",
-            file_okay=False,
-            help="Folder that the folders of named data sets lie in.",
-        ),
-    ] = None,
+    data_root: DataRoot = None,
     max_cases: Annotated[
         int, typer.Option("--max-cases", min=0, help="Validate by a sample of so many; 0 for all.")
     ] = 0,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of a fit.")] = 1,
+    threads: Threads = 1,
     trials_dir: Annotated[
         Path | None,
         typer.Option("--trials-dir", metavar="DIR", file_okay=False, help="Where trials go."),
@@ -64,7 +52,7 @@ def tune(
     request = TuningRequest(
         data=data_set,
         protocol=protocol,
-        models=tuple(name.strip() for name in models.split(",")) if models else None,
+        models=names(models),
         budget=Budget(trials, minutes),
         fresh=fresh,
         data_root=data_root,
