@@ -58,7 +58,7 @@ TRAINING = (
 
 
 class InterestGraph:
-    """The joint model of `models.recommender`, fitted as `models.training` fits it.
+    """The joint model of `models.recommender`, fitted by the `Fit` that training uses.
 
     A fit with a validation first searches how pairs of events become evidence, then trains with
     early stopping and blends the terms; a refit does the same with what was found.
