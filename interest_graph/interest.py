@@ -7,9 +7,9 @@ a score is a sum of terms, each of one event and one path of the graph:
     s(u, i) = Σ_j α_j v_jᵀ M v_i  +  Σ_{j≠i} γ_j w_ji  +  Σ_{j=i} ρ_j w_ii  +  b_i
 
 α comes from a small causal transformer over the newest events (`models/interest_encoder.py` trains
-it and is this file's twin), γ from a table of type, rank and age, and ρ, how much a thing is wanted
-again, from another that reaches further back. Deep in the weights, linear in the values: that is
-why `contributions` sum to the score exactly.
+it and is this file's twin), γ from tables of type, rank and age, and ρ, how much a thing is wanted
+again, from others that reach further back; the sum of an item's ρ grows like the log of its events.
+Deep in the weights, linear in the values: that is why `contributions` sum to the score exactly.
 """
 
 from __future__ import annotations
@@ -157,10 +157,16 @@ class InterestEncoder:
         gamma = tensors["gamma_rank"][rank] + at_knots(tensors["gamma_age"], ages_s)
         return _softmax(logits), np.exp(gamma + tensors["gamma_type"][event_types])
 
-    def again(self, event_types: npt.NDArray[np.int64], ages_s: npt.NDArray[np.float64]) -> Floats:
+    def again(
+        self,
+        rows: npt.NDArray[np.int64],
+        event_types: npt.NDArray[np.int64],
+        ages_s: npt.NDArray[np.float64],
+    ) -> Floats:
         """ρ of m events, oldest first: (m,) float32, not negative.
 
         Args:
+            rows: (m,) the items' rows.
             event_types: (m,) codes.
             ages_s: (m,) float64, seconds before the moment that is asked about.
         """
@@ -168,7 +174,10 @@ class InterestEncoder:
         table = tensors["again_rank"]
         rank = np.minimum(np.arange(count)[::-1], len(table) - 1)
         weight = table[rank] + at_knots(tensors["again_age"], ages_s)
-        return np.asarray(np.exp(weight + tensors["again_type"][event_types]))
+        amount = np.exp(weight + tensors["again_type"][event_types])
+        _, group = np.unique(rows, return_inverse=True)
+        total = np.bincount(group, amount).astype(np.float32)[group]
+        return np.asarray(amount * np.exp(tensors["again_scale"]) * np.log1p(total) / total)
 
     def _attend(
         self,
@@ -220,7 +229,8 @@ def interest(
     older = np.zeros(first, np.float32)
     alpha, gamma = np.concatenate([older, newest]), np.concatenate([older, edges])
     query = embedding @ encoder.score_map
-    return Interest(rows, alpha, gamma, encoder.again(types, ages), embedding, query, events)
+    again = encoder.again(rows, types, ages)
+    return Interest(rows, alpha, gamma, again, embedding, query, events)
 
 
 def scores(matrix: ItemMatrix, interest: Interest) -> Floats:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .item_graph import ItemEdges
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import torch
 
 from .item_graph import ItemEdges, alike, build_edges, text_directions
 from .item_table import Identities, ItemTable, build_table, learn_identities
+from .past_popularity import PastPopularity, past_popularity
 from .recommender import RecommenderConfig
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class FitData:
         edges: The item graph.
         identities: What has a learned identity.
         fold_of_user: (users,) int64, the fold of each user.
+        past: Popularity as it stood when the events happened.
         text_encoder: The encoder to tune, or None to keep texts as they are.
         distinct_texts: (·, text_dim) embeddings from which the text's directions are taken.
     """
@@ -58,6 +60,7 @@ class FitData:
     edges: ItemEdges
     identities: Identities
     fold_of_user: Ints
+    past: PastPopularity
     text_encoder: TextEncoder | None
     distinct_texts: torch.Tensor
 
@@ -97,7 +100,8 @@ def make_fit_data(
     table = build_table(graph, identities, embeddings, popularity, config.num_neighbors)
     said = texts.items[np.abs(texts.items).sum(1) > 0]
     distinct = torch.from_numpy(np.unique(said, axis=0))
-    return FitData(graph, table.to(device), edges, identities, folds, text_encoder, distinct)
+    past = past_popularity(graph, config.popularity_half_life_days).to(device)
+    return FitData(graph, table.to(device), edges, identities, folds, past, text_encoder, distinct)
 
 
 def model_shape(

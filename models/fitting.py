@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .blending import Blend, apply_blend, tune_blend
+from .blending import TERMS, Blend, apply_blend, tune_blend
 from .candidates import CandidateSampler
 from .optimizer import make_optimizer
 from .ranking import RecommenderRanker
@@ -116,10 +116,9 @@ class Fit:
             if self._validate is None:
                 best, best_epoch = model.state_dict(), epoch
                 continue
-            if epoch <= 1:  # how loud the terms should be hardly changes afterwards
-                blend, value = self._tune(self._validate, blend)
-            else:
-                value = self._judge(self._validate, blend)
+            # How loud terms should be hardly changes afterwards, but for what attention takes over.
+            terms = TERMS[:-1] if epoch <= 1 else ("edges",)
+            blend, value = self._tune(self._validate, blend, terms)
             validation.append(value)
             if value > best_value:
                 best, best_epoch, best_value = copy.deepcopy(model.state_dict()), epoch, value
@@ -132,16 +131,9 @@ class Fit:
         embeddings, weights = self._settle()
         return Fitted(model.eval(), embeddings, weights, best_epoch, losses, validation, blend)
 
-    def _judge(self, validate: Callable[[Ranker], float], blend: Blend) -> float:
-        """The validation metric with a blend; the model is left as it was."""
-        plain = copy.deepcopy(self.model.state_dict())
-        apply_blend(self.model, blend)
-        value = validate(self._ranker(*self._settle()))
-        self.model.load_state_dict(plain)
-        self._settle()
-        return value
-
-    def _tune(self, validate: Callable[[Ranker], float], start: Blend) -> tuple[Blend, float]:
+    def _tune(
+        self, validate: Callable[[Ranker], float], start: Blend, terms: Sequence[str] = TERMS
+    ) -> tuple[Blend, float]:
         """The blend that validates best, and its value; the model is left as it was."""
         plain = copy.deepcopy(self.model.state_dict())
 
@@ -150,7 +142,7 @@ class Fit:
             apply_blend(self.model, blend)
             return validate(self._ranker(*self._settle()))
 
-        best, value = tune_blend(judge, start)
+        best, value = tune_blend(judge, start, terms)
         self.model.load_state_dict(plain)
         self._settle()
         return best, value
@@ -223,7 +215,7 @@ class Fit:
         candidates = self._sampler.draw(targets).to(self._state.device)
         fresh = self._fresh_texts(batch)
         loss, rows, embeddings = self.model.loss(
-            batch, candidates, data.table, edges, self._state, fresh
+            batch, candidates, data.table, edges, self._state, data.past, fresh
         )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 AGAIN_HALF_LIFE_S = 60 * 86_400.0
 LEAST_AGAIN = -5.0
-AGAIN_LOUDNESS = 0.5  # ρ starts louder than γ by so much, in logarithms: lists of repeats want it
+TINY = 1e-20
+AGAIN_AMOUNT = 4.0  # what one event of full weight starts with; two then count 1.4 times as much
 GAMMA_SUM = 3.0  # what the γ of all events start with together, at most
 
 
@@ -96,12 +97,15 @@ class InterestEncoder(nn.Module):
     """α from a causal transformer over a user's events, γ and ρ from tables, and the map M.
 
         α_uj = softmax_j(q(z_last, age_last) · k(z_j) / √d + rank_j + age_j + type_j)
-        γ_uj = exp(rank_j + age_j + type_j)        ρ_uj = exp(rank_j + age_j + type_j)
+        γ_uj = exp(rank_j + age_j + type_j)
+        ρ_uj = r · e_uj · log(1 + S_uj) / S_uj     e_uj = exp(rank_j + age_j + type_j)
 
     with z the output of a transformer (Vaswani et al. 2017, arXiv:1706.03762) that sees items,
     event types and time gaps and attends backwards with biases for the rank and the time between
     two events (Li, Wang & McAuley 2020, TiSASRec). The values stay linear: an interest is
-    Σ_j α_uj v_j.
+    Σ_j α_uj v_j. S_uj is the sum of the e of all events of
+    the item of j: so what is bought a tenth time is wanted more than after the first, but not ten
+    times as much, and the sum over its events is still a sum.
 
     Args:
         config: Its shape.
@@ -138,7 +142,8 @@ class InterestEncoder(nn.Module):
         self.gamma_type = nn.Parameter(log_weights.clone())
         self.again_rank = nn.Parameter(torch.zeros(max(config.again_events, config.max_events)))
         self.again_age = nn.Parameter(_forgetting(knots))
-        self.again_type = nn.Parameter(log_weights + AGAIN_LOUDNESS)
+        self.again_type = nn.Parameter(log_weights + math.log(AGAIN_AMOUNT))
+        self.again_scale = nn.Parameter(torch.tensor(0.0))
         self.score_map = nn.Parameter(torch.eye(dim) * config.score_scale)
         self.dropout = nn.Dropout(config.dropout)
         self._leave_out()
@@ -179,14 +184,22 @@ class InterestEncoder(nn.Module):
         gamma = (gamma + self.gamma_type[event_types].unsqueeze(1)).exp() * visible
         return alpha, gamma
 
-    def again(self, event_types: Tensor, times: Tensor, last: Tensor, as_of: Tensor) -> Tensor:
-        """ρ for every question: (B, Q, T), 0 at what is not visible; shapes as in the class."""
+    def again(
+        self, items: Tensor, event_types: Tensor, times: Tensor, last: Tensor, as_of: Tensor
+    ) -> Tensor:
+        """ρ for every question: (B, Q, T), 0 at what is not visible; shapes as in the class.
+
+        `items` (B, T) are any numbers that tell the items of a row apart.
+        """
         rank = last.unsqueeze(-1) - torch.arange(times.shape[1], device=times.device)
         visible = (rank >= 0) & (rank < len(self.again_rank))
         ages = as_of.unsqueeze(-1) - times.unsqueeze(1)  # (B, Q, T) float64
         weight = self.again_rank[rank.clamp(0, len(self.again_rank) - 1)]
         weight = weight + at_knots(self.again_age, ages)
-        return (weight + self.again_type[event_types].unsqueeze(1)).exp() * visible
+        amount = (weight + self.again_type[event_types].unsqueeze(1)).exp() * visible
+        group = _groups(items).unsqueeze(1).expand_as(amount)
+        total = torch.zeros_like(amount).scatter_add(2, group, amount).gather(2, group)
+        return amount * self.again_scale.exp() * torch.log1p(total) / total.clamp(min=TINY)
 
     def _states(self, embeddings: Tensor, event_types: Tensor, times: Tensor) -> Tensor:
         """The transformer's output at every event, (B, T, dim)."""
@@ -220,6 +233,14 @@ def _forgetting(knots: int) -> Tensor:
     """A table of time that starts as a half-life of `AGAIN_HALF_LIFE_S`, (knots,)."""
     seconds = MINUTE_S * torch.expm1(torch.arange(knots) * (LAST_KNOT / (knots - 1)))
     return (-math.log(2) * seconds / AGAIN_HALF_LIFE_S).clamp(min=LEAST_AGAIN)
+
+
+def _groups(items: Tensor) -> Tensor:
+    """Numbers below T, equal where the items of a row are: (B, T) int64."""
+    ordered, order = items.sort(1)
+    new = torch.zeros_like(ordered)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    return torch.zeros_like(items).scatter(1, order, new.cumsum(1))
 
 
 def _knot_places(seconds: Tensor, knots: int) -> tuple[Tensor, Tensor]:

@@ -63,11 +63,14 @@ class ItemEdges:
 class EdgeNet(nn.Module):
     """Weights of item edges from what is known of the pair, refined edge by edge.
 
-        w_ji = exp(c) · (e_ji · exp(2 tanh((m(x_ji) + δ_ji) / 2)) + φ · σ(r(x_ji))) + exp(a) [i = j]
+        w_ji = exp(c) · (e_ji · b_ji + φ · σ(r(x_ji))) for j ≠ i
+        w_ii = exp(a) + exp(c') · e_ii · b_ii
+        b_ji = exp(2 tanh((m(x_ji) + δ_ji) / 2))
 
     e is the evidence, x the features, m and r a small network, δ what training learned of this
-    very edge (0 for one it did not know), a how much a thing is wanted again without evidence. For
-    other edges without evidence the last term says what text, category and brand say.
+    very edge (0 for one it did not know). For edges without evidence the second term says what
+    text, category and brand say. How much a thing is wanted again is first a matter of its events,
+    which ρ counts, and starts nearly the same for all things.
 
     Args:
         edges: Number of edges with a learned refinement.
@@ -83,6 +86,7 @@ class EdgeNet(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(2.2))
         self.log_floor = nn.Parameter(torch.tensor(-2.0))
         self.log_again = nn.Parameter(torch.tensor(0.0))
+        self.log_again_evidence = nn.Parameter(torch.tensor(-2.0))
         self.refinement = nn.Parameter(torch.zeros(edges))
         self.inner = nn.Linear(len(FEATURES), hidden)
         self.outer = nn.Linear(hidden, 2)
@@ -96,10 +100,10 @@ class EdgeNet(nn.Module):
         inputs = torch.cat([amounts.clamp(min=0).sqrt(), flags], 1)
         change, rest = self.outer(torch.relu(self.inner(inputs))).unbind(-1)
         boost = (2 * torch.tanh((change + refinement) / 2)).exp()
-        weight = features[:, 0] * boost + self.log_floor.exp() * torch.sigmoid(rest)
-        return torch.as_tensor(
-            self.log_scale.exp() * weight + self.log_again.exp() * features[:, -1]
-        )
+        evidence = features[:, 0] * boost
+        other = self.log_scale.exp() * (evidence + self.log_floor.exp() * torch.sigmoid(rest))
+        again = self.log_again.exp() + self.log_again_evidence.exp() * evidence
+        return torch.where(features[:, -1] > 0, again, other)
 
 
 def build_edges(

@@ -93,7 +93,7 @@ class RecommenderRanker:
         types = torch.from_numpy(history.event_type[index]).to(device)
         times = torch.from_numpy(history.event_time[index]).to(device)
         last = torch.from_numpy(real.sum(1, keepdims=True) - 1).to(device)
-        again = encoder.again(types, times, last, moment).squeeze(1)  # (U, A)
+        again = encoder.again(items, types, times, last, moment).squeeze(1)  # (U, A)
         own = self._edges.again_places
         weights = scores.new_zeros(scores.shape[1])
         weights[self._edges.target[own]] = self._edge_weights[own]

@@ -16,6 +16,7 @@ from .item_graph import EdgeNet, FoldEdges, ItemEdges
 from .item_table import ItemTable, expand
 
 if TYPE_CHECKING:
+    from .past_popularity import PastPopularity
     from .sequences import WindowBatch
 
 CHUNK_ROWS = 8192
@@ -54,7 +55,7 @@ class Candidates:
 class Recommender(nn.Module):
     """s(u, i) = Σ_j α_uj v_jᵀ M v_i + Σ_{j≠i} γ_uj w_ji + Σ_{j=i} ρ_uj w_ii + c · log(1 + n_i).
 
-    n is the popularity.
+    n is the popularity as it stands at the moment that is asked about, in training too.
 
     Args:
         config: Its shape.
@@ -129,6 +130,7 @@ class Recommender(nn.Module):
         table: ItemTable,
         edges: EdgeTensors,
         state: Tensor,
+        past: PastPopularity,
         fresh: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Softmax cross-entropy of every event of the windows over the candidates.
@@ -144,6 +146,7 @@ class Recommender(nn.Module):
             edges: The item graph as these users may see it.
             state: (items, dim), the frozen state h(t): neighbours come from here and get no
                 gradient (historical embeddings; Fey et al. 2021, arXiv:2106.05609).
+            past: Popularity as it stood when the events happened.
             fresh: Rows of some items of the windows, and their text embeddings with gradients.
 
         Returns:
@@ -159,7 +162,8 @@ class Recommender(nn.Module):
             embeddings[torch.searchsorted(seeds, candidates.rows)],
             edges,
         )
-        logits = logits + self.bias(table.popularity[candidates.rows])
+        bias = self.bias(past.log_popularity[:, candidates.rows])  # (S, C)
+        logits = logits + nn.functional.embedding(past.snapshots(batch.as_of), bias)
         target = torch.searchsorted(candidates.rows, batch.targets)
         target = target.clamp(max=len(candidates.rows) - 1).unsqueeze(-1)  # padding weighs nothing
         chosen = logits.gather(-1, target).squeeze(-1)
@@ -198,6 +202,7 @@ class Recommender(nn.Module):
         """Add Σ_j ρ_j w_jj to the logits of the items of the events before each, (B, T, C)."""
         items = torch.cat([batch.past_items, batch.items], 1)  # (B, O + T)
         again = self.interest_encoder.again(
+            items,
             torch.cat([batch.past_types, batch.event_types], 1),
             torch.cat([batch.past_times, batch.times], 1),
             batch.last + batch.past_items.shape[1],

@@ -78,6 +78,7 @@ def _encoder(
         "again_rank": (2 * MAX_EVENTS,),
         "again_age": (KNOTS,),
         "again_type": (TYPES,),
+        "again_scale": (),
         "score_map": (DIM, DIM),
         "blocks.0.qkv.weight": (3 * DIM, DIM),
         "blocks.0.out.weight": (DIM, DIM),

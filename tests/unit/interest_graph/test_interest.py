@@ -40,6 +40,7 @@ def make_encoder(seed: int = 0) -> InterestEncoder:
         "again_rank": (AGAIN,),
         "again_age": (KNOTS,),
         "again_type": (TYPES,),
+        "again_scale": (),
         "score_map": (DIM, DIM),
     }
     for block in ("blocks.0", "blocks.1"):

@@ -64,11 +64,12 @@ def test_torch_and_numpy_agree_on_what_is_wanted_again(count: int, seed: int) ->
     """For any events both give the same ρ, and torch none to what is too far back."""
     rng = np.random.default_rng(seed)
     encoder = make_encoder(seed % 5)
-    types = rng.integers(0, 3, count)
+    items, types = rng.integers(0, 4, count), rng.integers(0, 3, count)
     times = 1.7e9 + np.sort(rng.exponential(10.0 ** rng.integers(0, 8), count).cumsum())
     now = 1.9e9
     with torch.no_grad():
         again = encoder.again(
+            torch.from_numpy(items)[None],
             torch.from_numpy(types)[None],
             torch.from_numpy(times)[None],
             torch.tensor([[count - 1]]),
@@ -76,9 +77,25 @@ def test_torch_and_numpy_agree_on_what_is_wanted_again(count: int, seed: int) ->
         )
     served = serving.InterestEncoder(encoder.tensors())
     assert served.again_events == 13
-    expected = served.again(types[-13:], now - times[-13:])
+    expected = served.again(items[-13:], types[-13:], now - times[-13:])
     np.testing.assert_allclose(again[0, 0].numpy()[-13:], expected, rtol=1e-4)
     assert not again[0, 0].numpy()[:-13].any()
+
+
+def test_what_is_taken_often_counts_more_but_not_in_proportion() -> None:
+    """ρ of an item's events sums to the log of one plus their amount: concave in their number."""
+    served = serving.InterestEncoder(make_encoder(3).tensors())
+
+    def together(count: int) -> float:
+        nothing = np.zeros(count, np.int64)
+        return float(served.again(nothing, nothing, np.zeros(count)).sum())
+
+    sums = [together(count) for count in (1, 2, 4, 8)]
+    steps = np.diff(sums) / np.array([1, 2, 4])
+    assert (steps > 0).all()
+    assert (np.diff(steps) < 0).all()
+    apart = served.again(np.arange(2), np.zeros(2, np.int64), np.zeros(2))
+    assert float(apart.sum()) > sums[1]
 
 
 def test_every_position_answers_as_if_it_were_the_last() -> None:

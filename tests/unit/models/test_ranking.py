@@ -131,7 +131,7 @@ def test_mixed_precision_changes_little(
         sampler = CandidateSampler(np.ones(44), 8, 44, np.random.default_rng(0))
         candidates = sampler.draw(batch.targets.numpy())
         state = trained.fitted.embeddings
-        loss, _, _ = model.loss(batch, candidates, fit._data.table, edges, state)
+        loss, _, _ = model.loss(batch, candidates, fit._data.table, edges, state, fit._data.past)
         loss.backward()
         found.append((float(loss.detach()), model.interest_encoder.score_map.grad.clone()))
     (exact, slope), (mixed, other) = found
