@@ -17,6 +17,7 @@ from models.fitting import Fit, Fitted
 from models.graph_encoder import GraphEncoderConfig
 from models.interest_encoder import InterestEncoderConfig
 from models.item_evidence import EvidenceConfig
+from models.popularity_search import search_popularity
 from models.recommender import RecommenderConfig
 from models.training_config import TrainingConfig
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 NAME = "interest_graph"
 CHECK_CASES = 2500
 SEARCH_CASES = 1200
+WITHIN_EPOCHS = 3  # where several items are wanted: the next event is no good guide for long
 SEVERAL = 1.5  # wanted items of a case, on average, from which on it is not the next that counts
 FIT = (
     "batch_events",
@@ -53,7 +55,6 @@ TRAINING = (
     "similar_items",
     "text_edges",
     "folds",
-    "popularity_half_life_days",
 )
 
 
@@ -72,20 +73,19 @@ class InterestGraph:
     seeded = True
     defaults: Mapping[str, Any] = {
         "dim": 128,
-        "max_events": 50,
-        "again_events": 250,
+        "max_events": 100,
+        "again_events": 500,
         "layers": 2,
         "dropout": 0.1,
         "identity_dropout": 0.3,
         "similar_items": 50,
         "text_edges": 4,
         "folds": 10,
-        "popularity_half_life_days": 365.0,
-        "epochs": 8,
+        "epochs": 12,
         "batch_events": 1600,
         "negatives": 1024,
-        "learning_rate": 3e-3,
-        "identity_rate": 1.0,
+        "learning_rate": 6e-3,
+        "identity_rate": 3.0,
         "identity_decay": 1e-2,
     }
 
@@ -124,7 +124,9 @@ class InterestGraph:
         now = float(graph.event_time.max(initial=0.0))
         data = make_fit_data(graph, texts, config, now, torch.device("cpu"))
         shape = model_shape(config, graph, texts.items.shape[1])
-        epochs = given.get("best_epochs", given["epochs"]) if check is None else given["epochs"]
+        epochs = (
+            config.fit.epochs if check is not None else given.get("best_epochs", given["epochs"])
+        )
         settings = replace(config.fit, model=shape, epochs=epochs, seed=seed)
         blend = Blend(**given.get("blend", {}))
         validate = None if check is None else _validator(check)
@@ -133,6 +135,7 @@ class InterestGraph:
         found = {
             "evidence": asdict(config.evidence),
             "rank_decay": given.get("rank_decay", 0.9),
+            "popularity_half_life_days": config.popularity_half_life_days,
             "within": bool(given.get("within", False)),
             "best_epochs": fitted.epochs,
             "blend": asdict(fitted.blend),
@@ -180,7 +183,7 @@ def _sample(check: Cases, count: int) -> Cases:
 
 
 def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is found before the fit: how pairs of events become evidence, and what is asked for.
+    """What is found before the fit: evidence, how fast popularity fades, and what is asked for.
 
     Where several items are wanted `within` some time, targets of the training are drawn from all
     that follows; where the next one is, it is that.
@@ -190,7 +193,12 @@ def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> 
     some = _sample(check, SEARCH_CASES)
     evidence, decay = search_evidence(graph, some, given["similar_items"], EvidenceConfig())
     within = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
-    return {"evidence": asdict(evidence), "rank_decay": decay, "within": within}
+    return {
+        "evidence": asdict(evidence),
+        "rank_decay": decay,
+        "popularity_half_life_days": search_popularity(some),
+        "within": within,
+    }
 
 
 def _config(given: Mapping[str, Any], seed: int) -> TrainingConfig:
@@ -202,13 +210,15 @@ def _config(given: Mapping[str, Any], seed: int) -> TrainingConfig:
     within = bool(given.get("within", False))
     fit = FitConfig(
         shape,
-        patience=3,
+        epochs=min(given["epochs"], WITHIN_EPOCHS) if within else given["epochs"],
+        patience=given["epochs"],
         look_ahead=1.0 if within else 0.0,
         same_moment=0.25 if within else 1.0,
         **{name: given[name] for name in FIT},
     )
     return TrainingConfig(
         **{name: given[name] for name in TRAINING},
+        popularity_half_life_days=given.get("popularity_half_life_days", 365.0),
         evidence=EvidenceConfig(**given.get("evidence", {})),
         fit=fit,
         seed=seed,
