@@ -35,6 +35,7 @@ Floats = npt.NDArray[np.float32]
 MINUTE_S = 60
 LAST_KNOT = float(np.log1p(3 * 365 * 24 * 60))
 NORM_EPSILON = 1e-5
+TINY = np.float32(1e-20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,8 @@ class InterestEncoder:
         amount = np.exp(weight + tensors["again_type"][event_types])
         _, group = np.unique(rows, return_inverse=True)
         total = np.bincount(group, amount).astype(np.float32)[group]
-        return np.asarray(amount * np.exp(tensors["again_scale"]) * np.log1p(total) / total)
+        saturated = np.log1p(total) / np.maximum(total, TINY)
+        return np.asarray(amount * np.exp(tensors["again_scale"]) * saturated)
 
     def _attend(
         self,

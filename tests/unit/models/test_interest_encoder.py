@@ -94,6 +94,10 @@ def test_what_is_taken_often_counts_more_but_not_in_proportion() -> None:
     steps = np.diff(sums) / np.array([1, 2, 4])
     assert (steps > 0).all()
     assert (np.diff(steps) < 0).all()
+    faint = dict(make_encoder(3).tensors())
+    faint["again_type"] = faint["again_type"] - 500
+    nothing = np.zeros(2, np.int64)
+    assert not serving.InterestEncoder(faint).again(nothing, nothing, np.zeros(2)).any()
     apart = served.again(np.arange(2), np.zeros(2, np.int64), np.zeros(2))
     assert float(apart.sum()) > sums[1]
 
