@@ -103,9 +103,8 @@ class InterestEncoder(nn.Module):
     with z the output of a transformer (Vaswani et al. 2017, arXiv:1706.03762) that sees items,
     event types and time gaps and attends backwards with biases for the rank and the time between
     two events (Li, Wang & McAuley 2020, TiSASRec). The values stay linear: an interest is
-    Σ_j α_uj v_j. S_uj is the sum of the e of all events of
-    the item of j: so what is bought a tenth time is wanted more than after the first, but not ten
-    times as much, and the sum over its events is still a sum.
+    Σ_j α_uj v_j. S_uj sums e over the events of j's item: what is bought a tenth time is wanted
+    more than after the first, but not ten times as much, and the sum over its events is still one.
 
     Args:
         config: Its shape.

@@ -124,9 +124,9 @@ class InterestGraph:
         now = float(graph.event_time.max(initial=0.0))
         data = make_fit_data(graph, texts, config, now, torch.device("cpu"))
         shape = model_shape(config, graph, texts.items.shape[1])
-        epochs = (
-            config.fit.epochs if check is not None else given.get("best_epochs", given["epochs"])
-        )
+        epochs = config.fit.epochs
+        if check is None:
+            epochs = given.get("best_epochs", epochs)
         settings = replace(config.fit, model=shape, epochs=epochs, seed=seed)
         blend = Blend(**given.get("blend", {}))
         validate = None if check is None else _validator(check)

@@ -141,7 +141,7 @@ def test_few_items_are_all_ranked() -> None:
 
 
 def test_a_blend_is_bounded_and_only_moves_for_a_gain() -> None:
-    """A factor that helps stops at sixteen; one that does not stays at one."""
+    """A factor that helps stops at the bound; one that does not stays at one."""
     best, value = tune_blend(lambda blend: blend.again, Blend())
     assert (best, value) == (Blend(again=64.0), 64.0)
     assert tune_blend(lambda _: 1.0, Blend()) == (Blend(), 1.0)
