@@ -106,8 +106,8 @@ class InteractionGraph:
         counts = np.bincount(self.event_item, weights=decayed, minlength=self.num_items)
         return counts.astype(np.float64)
 
-    def where(self, keep: npt.NDArray[np.bool_]) -> Self:
-        """A graph with the events that `keep` marks."""
+    def where(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Self:
+        """A graph with the events that `keep` marks, or whose positions it lists, in its order."""
         return replace(
             self,
             event_user=self.event_user[keep],

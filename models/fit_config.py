@@ -31,6 +31,7 @@ class FitConfig:
         refinement_decay: Weight decay of the refinement of each edge.
         same_moment: Share of windows in which events of the same moment see each other.
         look_ahead: Share of targets drawn from all that follows instead of being the next event.
+        any_order: Whether users' events have no order: every epoch reads them in a new one.
         text_batch: Texts of a step that gradients reach, when the text encoder is tuned.
         text_rate: Learning rate of the text encoder.
         seed: Of everything random.
@@ -52,6 +53,7 @@ class FitConfig:
     refinement_decay: float = 1e-2
     same_moment: float = 0.25
     look_ahead: float = 1.0
+    any_order: bool = False
     text_batch: int = 64
     text_rate: float = 2e-5
     seed: int = 0

@@ -184,7 +184,8 @@ class Fit:
         self.model.train()
         shape = config.model.interest_encoder
         reach = shape.again_events if self._again else 0
-        windows = Windows(self._data.graph, shape.max_events, self._rng, reach)
+        graph, most = self._data.graph, shape.max_events
+        windows = Windows(graph, most, self._rng, reach, any_order=config.any_order)
         batches = windows.batches(config.batch_events, self._data.fold_of_user)
         device = self._data.table.text.device
         for number, members in enumerate(batches):

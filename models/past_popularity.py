@@ -41,12 +41,18 @@ class PastPopularity:
 def past_popularity(graph: InteractionGraph, half_life_days: float) -> PastPopularity:
     """Popularity at up to `MOST_SNAPSHOTS` moments with about as many events between them.
 
-    With many items there are fewer moments, so that memory stays bounded.
+    With many items there are fewer moments, so that memory stays bounded. Events that are all of
+    one moment have no past: then it is the popularity from all of them.
     """
     count = max(1, min(MOST_SNAPSHOTS, MOST_ENTRIES // max(graph.num_items, 1)))
     times = np.zeros(1)
     if graph.num_events:
         times = np.unique(np.quantile(graph.event_time, np.arange(count) / count))
-    counted = [graph.before(float(time)).popularity(float(time), half_life_days) for time in times]
+    timed = len(np.unique(graph.event_time)) > 1
+    pasts = [graph.before(float(time)) if timed else graph for time in times]
+    counted = [
+        past.popularity(float(time), half_life_days)
+        for past, time in zip(pasts, times, strict=True)
+    ]
     log_popularity = np.log1p(np.stack(counted)).astype(np.float32)
     return PastPopularity(torch.from_numpy(times), torch.from_numpy(log_popularity))

@@ -62,13 +62,22 @@ class Windows:
         size: Events of a window.
         rng: Where the phases come from.
         reach: Events that are read before a window.
+        any_order: Whether a user's events stand in a new random order, because they have none.
     """
 
     def __init__(
-        self, graph: InteractionGraph, size: int, rng: np.random.Generator, reach: int = 0
+        self,
+        graph: InteractionGraph,
+        size: int,
+        rng: np.random.Generator,
+        reach: int = 0,
+        *,
+        any_order: bool = False,
     ) -> None:
-        self._graph, self._size, self._rng, self._reach = graph, size, rng, reach
         user = graph.event_user
+        if any_order:
+            graph = graph.where(np.lexsort((rng.random(len(user)), user)))
+        self._graph, self._size, self._rng, self._reach = graph, size, rng, reach
         position = np.arange(len(user)) - np.searchsorted(user, user, side="left")
         phase = rng.integers(0, size, len(graph.user_ids))
         window = (position + phase[user]) // size

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 NAME = "interest_graph"
 CHECK_CASES = 2500
 SEARCH_CASES = 1200
-WITHIN_EPOCHS = 3  # where several items are wanted: the next event is no good guide for long
+WITHIN_EPOCHS = 1  # where several items are wanted: the next event is no good guide for long
 SEVERAL = 1.5  # wanted items of a case, on average, from which on it is not the next that counts
 FIT = (
     "batch_events",
@@ -119,7 +119,7 @@ class InterestGraph:
         if check is not None:
             check = _sample(check, CHECK_CASES)
             given |= _search(graph, check, given)
-        config, texts = _config(given, seed), _texts(graph, self._context)
+        config, texts = _config(given, seed, graph), _texts(graph, self._context)
         graph, texts, config = leave_out(self._without, graph, texts, config)
         now = float(graph.event_time.max(initial=0.0))
         data = make_fit_data(graph, texts, config, now, torch.device("cpu"))
@@ -201,19 +201,22 @@ def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> 
     }
 
 
-def _config(given: Mapping[str, Any], seed: int) -> TrainingConfig:
-    """Hyperparameters as training takes them."""
+def _config(given: Mapping[str, Any], seed: int, graph: InteractionGraph) -> TrainingConfig:
+    """Hyperparameters as training takes them, for the events that it will learn from."""
     shape = RecommenderConfig(
         GraphEncoderConfig(identity_dropout=given["identity_dropout"]),
         InterestEncoderConfig(dropout=given["dropout"], rank_decay=given.get("rank_decay", 0.9)),
     )
     within = bool(given.get("within", False))
+    any_order = bool(np.ptp(graph.event_time) == 0) if graph.num_events else False
+    baskets = within and not any_order
     fit = FitConfig(
         shape,
-        epochs=min(given["epochs"], WITHIN_EPOCHS) if within else given["epochs"],
+        epochs=min(given["epochs"], WITHIN_EPOCHS) if baskets else given["epochs"],
         patience=given["epochs"],
         look_ahead=1.0 if within else 0.0,
-        same_moment=0.25 if within else 1.0,
+        any_order=any_order,
+        same_moment=0.25 if baskets else 1.0,
         **{name: given[name] for name in FIT},
     )
     return TrainingConfig(

@@ -37,6 +37,15 @@ def test_past_popularity_of_nothing() -> None:
     assert not past.log_popularity.any()
 
 
+def test_past_popularity_of_one_moment_counts_everything() -> None:
+    """Where all events are of one moment none is before another, and all of them count."""
+    graph = make_graph()
+    graph = replace(graph, event_time=np.zeros(graph.num_events))
+    past = past_popularity(graph, 30.0)
+    expected = np.log1p(graph.popularity(0.0, 30.0))
+    np.testing.assert_allclose(past.log_popularity.numpy(), expected[None], rtol=1e-5)
+
+
 def test_the_half_life_follows_the_validation() -> None:
     """Where the last days' item is wanted it is short, where the item of all time is, long."""
     graph = make_graph()

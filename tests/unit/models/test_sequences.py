@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,3 +41,23 @@ def test_what_lies_before_a_window_is_the_users_own_past() -> None:
         expected = mine[max(0, first - 5) : first].tolist()
         past = batch.past_items[row].tolist()
         assert past == [-1] * (len(past) - len(expected)) + expected
+
+
+def test_events_without_order_are_read_in_a_new_order_each_time() -> None:
+    """Where nothing says what came first every epoch draws an order, of the user's own events."""
+    graph = replace(SHOP, event_time=np.zeros(SHOP.num_events))
+
+    def histories(seed: int) -> dict[int, list[int]]:
+        windows = Windows(graph, 1000, np.random.default_rng(seed), any_order=True)
+        batch = windows.read(np.arange(len(windows.users)), same_moment=1.0, look_ahead=1.0)
+        real = np.arange(batch.items.shape[1]) == batch.last.numpy() + 1
+        pairs = zip(windows.users.tolist(), batch.items.numpy(), real, strict=True)
+        return {user: items[mask].tolist() for user, items, mask in pairs}
+
+    one, other = histories(0), histories(1)
+    assert one != other
+    whole = {user for user in one if user in other and len(one[user]) == len(other[user])}
+    assert whole
+    for user in whole:
+        mine = sorted(graph.event_item[graph.event_user == user].tolist())
+        assert sorted(one[user]) == sorted(other[user]) == mine
