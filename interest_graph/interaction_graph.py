@@ -86,6 +86,11 @@ class InteractionGraph:
         """Number of events."""
         return len(self.event_user)
 
+    @property
+    def has_order(self) -> bool:
+        """Whether some events came before others; otherwise all are of one moment."""
+        return bool(self.num_events) and bool(np.ptp(self.event_time) > 0)
+
     def before(self, time: float) -> Self:
         """The same items and users with the events before `time` (seconds) only."""
         return self.where(self.event_time < time)

@@ -14,7 +14,7 @@ from .item_evidence import EvidenceConfig, evidence, strongest
 from .sequences import newest_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from interest_graph.interaction_graph import InteractionGraph
 
@@ -33,6 +33,7 @@ STEPS: dict[str, tuple[float, ...]] = {
     "window": (5, 10, 20, 40, 60),
 }
 ROUNDS = 2
+ANY_ORDER = ("target_power", "source_power", "smoothing")  # what matters where nothing came first
 
 
 def search_evidence(
@@ -42,7 +43,8 @@ def search_evidence(
 
         s(u, i) = Σ_j decay^rank(j) · e_ji   over the user's newest events
 
-    It is judged by the new items: what is wanted again is a term of its own.
+    It is judged by the new items: what is wanted again is a term of its own. Where all events are
+    of one moment every pair counts alike, and only the normalisation is searched.
 
     Args:
         graph: The events before the validation.
@@ -54,6 +56,9 @@ def search_evidence(
         The evidence, and the decay of a user's events from one to the next older one.
     """
     known: dict[EvidenceConfig, sparse.csr_array] = {}
+    ordered = graph.has_order
+    if not ordered:
+        start = replace(start, window=int(max(STEPS["window"])), distance_decay=1.0)
 
     def judge(point: dict[str, Any]) -> float:
         config = replace(start, **{name: point[name] for name in point if name != "history_decay"})
@@ -67,17 +72,21 @@ def search_evidence(
         return metrics.get(f"new_{MAIN_METRIC}", metrics.get(MAIN_METRIC, 0.0))
 
     point = {name: getattr(start, name) for name in STEPS if name != "history_decay"}
-    best = _climb({"history_decay": 0.9} | point, judge)
+    names = tuple(STEPS) if ordered else ANY_ORDER
+    best = _climb({"history_decay": 0.9 if ordered else 1.0} | point, judge, names)
     decay = float(best.pop("history_decay"))
     return replace(start, **best), decay
 
 
-def _climb(start: dict[str, Any], judge: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
+def _climb(
+    start: dict[str, Any], judge: Callable[[dict[str, Any]], float], names: Sequence[str]
+) -> dict[str, Any]:
     """Along each coordinate, step by step as long as it gets better; `ROUNDS` times round."""
     best, value = dict(start), judge(start)
     for _ in range(ROUNDS):
         before = value
-        for name, steps in STEPS.items():
+        for name in names:
+            steps = STEPS[name]
             for direction in (1, -1):
                 moved = False
                 while (step := _next(steps, best[name], direction)) is not None:

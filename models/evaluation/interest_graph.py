@@ -40,6 +40,7 @@ CHECK_CASES = 2500
 SEARCH_CASES = 1200
 WITHIN_EPOCHS = 1  # where several items are wanted: the next event is no good guide for long
 SEVERAL = 1.5  # wanted items of a case, on average, from which on it is not the next that counts
+SEARCHED = ("evidence", "rank_decay", "popularity_half_life_days", "within")
 FIT = (
     "batch_events",
     "negatives",
@@ -67,7 +68,7 @@ class InterestGraph:
     Args:
         context: Texts, threads, and what tuning found.
         without: The part that is left out, one of `PARTS`, for an ablation: it takes the
-            hyperparameters of the whole model.
+            hyperparameters of the whole model, and the evidence found for it.
     """
 
     seeded = True
@@ -93,8 +94,9 @@ class InterestGraph:
         self._context, self._without = context, without
         self.name = NAME if without is None else f"{NAME}_without_{without}"
         if without is not None:
-            tuned = context.tuned.get(NAME, {}).get("hyperparameters", {})
-            self.defaults = {**self.defaults, **tuned}
+            whole = context.tuned.get(NAME, {})
+            found = {n: one for n, one in whole.get("found", {}).items() if n in SEARCHED}
+            self.defaults = {**self.defaults, **whole.get("hyperparameters", {}), **found}
 
     def fit(
         self,
@@ -208,7 +210,7 @@ def _config(given: Mapping[str, Any], seed: int, graph: InteractionGraph) -> Tra
         InterestEncoderConfig(dropout=given["dropout"], rank_decay=given.get("rank_decay", 0.9)),
     )
     within = bool(given.get("within", False))
-    any_order = bool(np.ptp(graph.event_time) == 0) if graph.num_events else False
+    any_order = not graph.has_order
     baskets = within and not any_order
     fit = FitConfig(
         shape,

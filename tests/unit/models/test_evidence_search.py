@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def test_the_search_climbs_to_what_validates_best() -> None:
         )
 
     start = {name: getattr(EvidenceConfig(), name, 0.9) for name in STEPS}
-    found = _climb(start, judge)
+    found = _climb(start, judge, tuple(STEPS))
     assert {name: found[name] for name in wanted} == wanted
     others = set(STEPS) - set(wanted)
     assert {name: found[name] for name in others} == {name: start[name] for name in others}
@@ -38,6 +39,14 @@ def test_the_search_answers_with_evidence_and_a_decay() -> None:
     config, decay = search_evidence(split.train, split.check, 12, EvidenceConfig())
     assert decay in STEPS["history_decay"]
     assert evidence(SHOP, config).nnz
+
+
+def test_without_order_every_pair_counts_alike() -> None:
+    """Where all events are of one moment neither distance nor rank says anything."""
+    split = leave_one_out(replace(SHOP, event_time=np.zeros(SHOP.num_events)))
+    config, decay = search_evidence(split.train, split.check, 12, EvidenceConfig())
+    assert decay == config.distance_decay == 1.0
+    assert config.window == max(STEPS["window"])
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])

@@ -72,8 +72,11 @@ def test_an_unknown_part_is_named() -> None:
 
 
 def test_ablations_run_when_they_are_named() -> None:
-    """They are not among all contenders, and take the whole model's hyperparameters."""
+    """They are not among all contenders, and take what is known of the whole model."""
     assert not set(ABLATIONS) & {one.name for one in contenders(None, CONTEXT)}
-    tuned = {"interest_graph": {"hyperparameters": {"dim": 8}}}
+    found = {"evidence": {"window": 7}, "blend": {"edges": 2.0}}
+    tuned = {"interest_graph": {"hyperparameters": {"dim": 8}, "found": found}}
     (one,) = contenders(["interest_graph_without_text"], Context(tuned=tuned))
     assert one.defaults["dim"] == 8
+    assert one.defaults["evidence"] == {"window": 7}
+    assert "blend" not in one.defaults  # what a part leaves out changes how loud the others are
