@@ -57,8 +57,6 @@ def search_evidence(
     """
     known: dict[EvidenceConfig, sparse.csr_array] = {}
     ordered = graph.has_order
-    if not ordered:
-        start = replace(start, window=int(max(STEPS["window"])), distance_decay=1.0)
 
     def judge(point: dict[str, Any]) -> float:
         config = replace(start, **{name: point[name] for name in point if name != "history_decay"})

@@ -12,6 +12,7 @@ from scipy import sparse
 from interest_graph.interaction_graph import DAY_S, InteractionGraph
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 TYPICAL = 0.4
 
@@ -46,8 +47,9 @@ def evidence(graph: InteractionGraph, config: EvidenceConfig) -> sparse.csr_arra
 
     over the pairs of events of one user in which j comes before i, and, times `reverse`, of those
     in which it comes after; events at the same moment count in full in both directions. The
-    diagonal says how often an item is wanted again. The constant c makes the strongest edge of an
-    item to another `TYPICAL` on average, whatever the exponents.
+    diagonal says how often an item is wanted again. Where nothing came first, all events being of
+    one moment, every pair of a user counts alike, however far apart. The constant c makes the
+    strongest edge of an item to another `TYPICAL` on average, whatever the exponents.
     """
     return evidence_by_fold(graph, config, np.zeros(len(graph.user_ids), np.int64))[0]
 
@@ -63,18 +65,12 @@ def evidence_by_fold(
         fold_of_user: (users,) int64.
     """
     user, item, time = graph.event_user, graph.event_item, graph.event_time
-    weight = np.asarray(graph.event_weights)[graph.event_type]
+    weight = np.asarray(graph.event_weights, dtype=np.float64)[graph.event_type]
     now = float(time.max()) if len(time) else 0.0
     weight = np.sqrt(weight) * np.exp2(-(now - time) / DAY_S / config.half_life_days / 2)
     items, folds = graph.num_items, int(fold_of_user.max(initial=0)) + 1
-    # One matrix below the other, one a fold; a distance at a time, for all pairs would fill memory.
-    stacked: sparse.csr_array[Any, Any] = sparse.csr_array((folds * items, items), dtype=np.float32)
-    for distance in _distances(user, config):
-        (owner, source, target), amount = _pairs(user, item, time, weight, distance, config.reverse)
-        values = (amount * config.distance_decay ** (distance - 1)).astype(np.float32)
-        rows = fold_of_user[owner] * items + source
-        stacked = stacked + sparse.csr_array((values, (rows, target)), shape=stacked.shape)
-    counted = [stacked[fold * items : (fold + 1) * items] for fold in range(folds)]
+    count_pairs = _ordered_pairs if graph.has_order else _all_pairs
+    counted = count_pairs(graph, weight, config, fold_of_user, folds)
     events = []
     for fold in range(folds):
         inside = fold_of_user[user] == fold
@@ -88,6 +84,41 @@ def evidence_by_fold(
         ]
     scale = np.float32(_scale(normalised[0]))
     return [sparse.csr_array(one * scale) for one in normalised]
+
+
+def _ordered_pairs(
+    graph: InteractionGraph, weight: Doubles, config: EvidenceConfig, fold_of_user: Ints, folds: int
+) -> list[sparse.csr_array[Any, Any]]:
+    """The decayed pairs of the users of each fold, (items, items) each."""
+    user, item, time = graph.event_user, graph.event_item, graph.event_time
+    items = graph.num_items
+    # One matrix below the other, one a fold; a distance at a time, for all pairs would fill memory.
+    stacked: sparse.csr_array[Any, Any] = sparse.csr_array((folds * items, items), dtype=np.float32)
+    for distance in _distances(user, config):
+        (owner, source, target), amount = _pairs(user, item, time, weight, distance, config.reverse)
+        values = (amount * config.distance_decay ** (distance - 1)).astype(np.float32)
+        rows = fold_of_user[owner] * items + source
+        stacked = stacked + sparse.csr_array((values, (rows, target)), shape=stacked.shape)
+    return [stacked[fold * items : (fold + 1) * items] for fold in range(folds)]
+
+
+def _all_pairs(
+    graph: InteractionGraph, weight: Doubles, config: EvidenceConfig, fold_of_user: Ints, folds: int
+) -> list[sparse.csr_array[Any, Any]]:
+    """All pairs of different items of the users of each fold, where there is no order."""
+    del config
+    taken = sparse.csr_array(
+        (weight.astype(np.float32), (graph.event_user, graph.event_item)),
+        shape=(len(graph.user_ids), graph.num_items),
+    )
+    counted = []
+    for fold in range(folds):
+        rows = taken[np.flatnonzero(fold_of_user == fold)]
+        pairs = sparse.csr_array(rows.T @ rows)
+        pairs.setdiag(0)
+        pairs.eliminate_zeros()
+        counted.append(pairs)
+    return counted
 
 
 def _scale(matrix: sparse.csr_array) -> float:
@@ -153,12 +184,17 @@ def strongest(matrix: sparse.csr_array, count: int) -> tuple[Ints, Ints, Floats]
     Returns:
         Sources, targets and values; by source, then value descending, then target row.
     """
-    entries = matrix.tocoo()
-    order = np.lexsort((entries.col, -entries.data, entries.row))
-    rows, columns = entries.row[order], entries.col[order]
+    entries, kept = matrix.tocoo(), np.ones(matrix.nnz, dtype=np.bool_)
+    for long in np.flatnonzero(np.diff(matrix.indptr) > count).tolist():
+        part = slice(matrix.indptr[long], matrix.indptr[long + 1])
+        values = matrix.data[part]
+        kept[part] = values >= np.partition(values, -count)[-count]
+    row, column, value = entries.row[kept], entries.col[kept], entries.data[kept]
+    order = np.lexsort((column, -value, row))
+    rows, columns = row[order], column[order]
     place = np.arange(len(rows)) - np.searchsorted(rows, rows, side="left")
     keep = place < count
-    values = entries.data[order][keep].astype(np.float32)
+    values = value[order][keep].astype(np.float32)
     return rows[keep].astype(np.int64), columns[keep].astype(np.int64), values
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from synthetic import make_graph
 
 from models.evaluation.splits import leave_one_out
-from models.evidence_search import STEPS, _climb, search_evidence
-from models.item_evidence import TYPICAL, EvidenceConfig, evidence
+from models.evidence_search import ANY_ORDER, STEPS, _climb, search_evidence
+from models.item_evidence import TYPICAL, EvidenceConfig, evidence, strongest
 
 SHOP = make_graph(users=24, events=20)
 
@@ -43,10 +44,21 @@ def test_the_search_answers_with_evidence_and_a_decay() -> None:
 
 def test_without_order_every_pair_counts_alike() -> None:
     """Where all events are of one moment neither distance nor rank says anything."""
-    split = leave_one_out(replace(SHOP, event_time=np.zeros(SHOP.num_events)))
+    graph = replace(SHOP, event_time=np.zeros(SHOP.num_events))
+    split = leave_one_out(graph)
     config, decay = search_evidence(split.train, split.check, 12, EvidenceConfig())
-    assert decay == config.distance_decay == 1.0
-    assert config.window == max(STEPS["window"])
+    assert decay == 1.0
+    assert config == replace(
+        EvidenceConfig(), **{name: getattr(config, name) for name in ANY_ORDER}
+    )
+    raw = EvidenceConfig(half_life_days=1e9, source_power=0, target_power=0)
+    found = evidence(graph, raw).toarray()
+    weights = np.asarray(graph.event_weights)[graph.event_type] ** 0.5
+    taken = np.zeros((len(graph.user_ids), graph.num_items))
+    np.add.at(taken, (graph.event_user, graph.event_item), weights)
+    expected = taken.T @ taken
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(found * expected.sum() / found.sum(), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
@@ -65,3 +77,16 @@ def test_reverse_evidence_is_a_share_of_that_along_time() -> None:
     both = evidence(SHOP, EvidenceConfig(reverse=1.0, source_power=0, target_power=0)).toarray()
     np.testing.assert_allclose(both, both.T, rtol=1e-4)
     assert not np.allclose(one_way, one_way.T)
+
+
+def test_the_strongest_are_those_of_a_whole_sort_ties_by_target() -> None:
+    """Of each row the largest entries, equal ones by target, as many as there are or are asked."""
+    rng = np.random.default_rng(0)
+    dense = rng.integers(0, 4, (30, 40)).astype(np.float32)
+    for count in (0, 1, 7, 50):
+        sources, targets, values = strongest(sparse.csr_array(dense), count)
+        for row, line in enumerate(dense):
+            order = np.lexsort((np.arange(40), -line))
+            expected = order[line[order] > 0][:count]
+            np.testing.assert_array_equal(targets[sources == row], expected)
+            np.testing.assert_array_equal(values[sources == row], line[expected])
