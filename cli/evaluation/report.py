@@ -59,18 +59,18 @@ def show_pairs(summaries: Sequence[Summary]) -> None:
     pairs = [pair for summary in summaries for pair in summary.pairs]
     if not pairs:
         return
-    main = SHOWN[summaries[0].main_metric]
     rows = [
         (
             pair.model,
             pair.other,
+            SHOWN[pair.metric],
             _signed(pair.comparison.difference, 1, 4),
             _signed(pair.comparison.relative_gain, 100, 1, " %"),
         )
         for pair in pairs
     ]
     data("")
-    table(("model", "against", f"{main} [95 %]", "gain [95 %]"), rows)
+    table(("model", "against", "by", "difference [95 %]", "gain [95 %]"), rows)
 
 
 def show_remarks(results: Results, summaries: Sequence[Summary]) -> None:

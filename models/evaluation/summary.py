@@ -61,11 +61,13 @@ class Pair:
     Args:
         model: The one.
         other: The other.
-        comparison: The main metric of the one against that of the other.
+        metric: By what.
+        comparison: That metric of the one against that of the other.
     """
 
     model: str
     other: str
+    metric: str
     comparison: Comparison
 
 
@@ -79,7 +81,8 @@ class Summary:
         cases: Number of cases.
         best_baseline: The best of the models that are not ours, by this very test; empty for none.
         lines: Best first.
-        pairs: Further comparisons that were asked for.
+        pairs: Further comparisons: those that were asked for, and, where things are taken again,
+            ours by new and by repeat items, each with the baseline that is best at these.
     """
 
     test: str
@@ -135,8 +138,8 @@ def _summary(
     ordered = sorted(models, key=lambda name: -figures[name][main_metric])
     best = next((name for name in ordered if not name.startswith(OURS)), "")
 
-    def against(name: str, other: str) -> Comparison:
-        return bootstrap.compare(f"{name}/{main_metric}", f"{other}/{main_metric}")
+    def against(name: str, other: str, metric: str = main_metric) -> Comparison:
+        return bootstrap.compare(f"{name}/{metric}", f"{other}/{metric}")
 
     def line(name: str) -> Line:
         model = models[name]
@@ -158,6 +161,14 @@ def _summary(
             float(np.mean([run.tests[test].rank_s for run in runs])),
         )
 
-    compared = [Pair(*pair, against(*pair)) for pair in pairs if set(pair) <= models.keys()]
+    compared = [
+        Pair(*pair, main_metric, against(*pair)) for pair in pairs if set(pair) <= models.keys()
+    ]
+    apart = [f"{kind}_{main_metric}" for kind in ("new", "repeat")]
+    baselines = [name for name in models if not name.startswith(OURS)]
+    if OURS in models and baselines and all(f"{OURS}/{metric}" in columns for metric in apart):
+        for metric in apart:
+            other = max(baselines, key=lambda name: figures[name].get(metric, 0.0))
+            compared.append(Pair(OURS, other, metric, against(OURS, other, metric)))
     lines = [line(name) for name in ordered]
     return Summary(test, main_metric, len(asked.user), best, lines, compared)

@@ -26,13 +26,16 @@ def test_gains_have_signs_and_bounds(capsys: pytest.CaptureFixture[str]) -> None
     gain = Comparison(Interval(0.01, -0.002, 0.03), Interval(0.1, -0.02, 0.3))
     none = Comparison(Interval(0.0, 0.0, 0.0), NOTHING)
     lines = [line("a", gain, ndcg_at_10=0.11), line("b", none, ndcg_at_10=0.1)]
-    summary = Summary("test", "ndcg_at_10", 5, "b", lines, [Pair("a", "b", gain)])
+    summary = Summary("test", "ndcg_at_10", 5, "b", lines, [Pair("a", "b", "ndcg_at_10", gain)])
     show([summary])
     show_pairs([summary])
     printed = capsys.readouterr().out
     assert printed.count("+0.0100 [-0.0020, +0.0300]") == 2
     assert printed.count("+10.0 [-2.0, +30.0] %") == 2
     assert "nan" not in printed
+    assert any(
+        row.split()[:3] == ["a", "b", "NDCG@10"] for row in printed.splitlines() if row.strip()
+    )
 
 
 def test_metrics_that_say_nothing_new_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:

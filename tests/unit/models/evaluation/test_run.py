@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,6 +159,23 @@ def test_the_best_baseline_is_never_ours() -> None:
     assert worse is not None
     assert worse.relative_gain.high < 0
     assert by_name["b"].seeds == 2
+
+
+def test_new_and_repeat_items_are_compared_apart() -> None:
+    """Ours stands against the baseline that is best at new items, and at repeats."""
+    item, often = SHOP.graph.event_item, np.arange(SHOP.graph.num_events) % 3 == 0
+    graph = replace(SHOP.graph, event_item=np.where(often, item % 3, item))
+    split = make_split(replace(SHOP, graph=graph), "temporal")
+    results = Results({}, {}, {}, {name: Asked.of(cases) for name, cases in split.tests.items()})
+    models = [Noisy("interest_graph"), Noisy("a", factor=-1), Noisy("b")]
+    run_models(split, models, {}, RunConfig(seeds=(0,)), results)
+    (summary,) = summarise(results, "ndcg_at_10", 100)
+    metrics = {line.model: line.metrics for line in summary.lines}
+    assert [pair.metric for pair in summary.pairs] == ["new_ndcg_at_10", "repeat_ndcg_at_10"]
+    for pair in summary.pairs:
+        assert pair.other == max(("a", "b"), key=lambda name: metrics[name][pair.metric])
+        ours, other = (metrics[name][pair.metric] for name in ("interest_graph", pair.other))
+        assert pair.comparison.difference.value == pytest.approx(ours - other)
 
 
 def test_tuned_hyperparameters_are_read_by_data_and_protocol(tmp_path: Path) -> None:
