@@ -188,13 +188,15 @@ def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> 
     """What is found before the fit: evidence, how fast popularity fades, and what is asked for.
 
     Where several items are wanted `within` some time, targets of the training are drawn from all
-    that follows; where the next one is, it is that.
+    that follows; where the next one is, it is that. Where only some items are asked for, such as
+    cold ones, how many are wanted says nothing about the time.
     """
     if "evidence" in given:
         return {}
     some = _sample(check, SEARCH_CASES)
     evidence, decay = search_evidence(graph, some, given["similar_items"], EvidenceConfig())
-    within = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
+    several = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
+    within = several and check.candidates is None
     return {
         "evidence": asdict(evidence),
         "rank_decay": decay,
