@@ -69,8 +69,10 @@ def evidence_by_fold(
     now = float(time.max()) if len(time) else 0.0
     weight = np.sqrt(weight) * np.exp2(-(now - time) / DAY_S / config.half_life_days / 2)
     items, folds = graph.num_items, int(fold_of_user.max(initial=0)) + 1
-    count_pairs = _ordered_pairs if graph.has_order else _all_pairs
-    counted = count_pairs(graph, weight, config, fold_of_user, folds)
+    if graph.has_order:
+        counted = _ordered_pairs(graph, weight, config, fold_of_user, folds)
+    else:
+        counted = _all_pairs(graph, weight, fold_of_user, folds)
     events = []
     for fold in range(folds):
         inside = fold_of_user[user] == fold
@@ -103,10 +105,9 @@ def _ordered_pairs(
 
 
 def _all_pairs(
-    graph: InteractionGraph, weight: Doubles, config: EvidenceConfig, fold_of_user: Ints, folds: int
+    graph: InteractionGraph, weight: Doubles, fold_of_user: Ints, folds: int
 ) -> list[sparse.csr_array[Any, Any]]:
     """All pairs of different items of the users of each fold, where there is no order."""
-    del config
     taken = sparse.csr_array(
         (weight.astype(np.float32), (graph.event_user, graph.event_item)),
         shape=(len(graph.user_ids), graph.num_items),
@@ -114,10 +115,10 @@ def _all_pairs(
     counted = []
     for fold in range(folds):
         rows = taken[np.flatnonzero(fold_of_user == fold)]
-        pairs = sparse.csr_array(rows.T @ rows)
-        pairs.setdiag(0)
-        pairs.eliminate_zeros()
-        counted.append(pairs)
+        pairs = sparse.coo_array(rows.T @ rows)
+        other = pairs.row != pairs.col
+        places = (pairs.row[other], pairs.col[other])
+        counted.append(sparse.csr_array((pairs.data[other], places), shape=pairs.shape))
     return counted
 
 

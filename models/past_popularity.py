@@ -48,7 +48,8 @@ def past_popularity(graph: InteractionGraph, half_life_days: float) -> PastPopul
     times = np.zeros(1)
     if graph.num_events:
         times = np.unique(np.quantile(graph.event_time, np.arange(count) / count))
-    pasts = [graph.before(float(time)) if graph.has_order else graph for time in times]
+    ordered = graph.has_order
+    pasts = (graph.before(float(time)) if ordered else graph for time in times)
     counted = [
         past.popularity(float(time), half_life_days)
         for past, time in zip(pasts, times, strict=True)

@@ -46,6 +46,7 @@ def _expected(net: EdgeNet, features: Doubles, refinement: Doubles) -> Doubles:
 
 
 def test_weights_of_edges_to_others_and_to_themselves_are_the_formula() -> None:
+    """The network gives what the formula, written out in NumPy, gives for either kind of edge."""
     net, (features, refinement) = _net(), _edges(40)
     with torch.no_grad():
         found = net(features, refinement).numpy()
@@ -55,6 +56,7 @@ def test_weights_of_edges_to_others_and_to_themselves_are_the_formula() -> None:
 
 
 def test_how_much_a_thing_is_wanted_again_does_not_hang_on_the_scale_of_other_edges() -> None:
+    """The scale of edges between items leaves those from an item to itself as they are."""
     net, (features, refinement) = _net(), _edges(10)
     with torch.no_grad():
         before = net(features, refinement)
