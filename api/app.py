@@ -21,6 +21,7 @@ from interest_graph.settings import load_settings
 
 from .access import require_declared_scopes
 from .body import MAX_BODY_BYTES
+from .dead_letters import dead_letters
 from .documentation import complete_document, docs
 from .error_handlers import on_invalid_parameters, register_error_handlers
 from .events import events
@@ -44,6 +45,20 @@ DESCRIPTION = """Send what your users do, ask what each of them should see now, 
 
 Errors are problem documents (RFC 9457) with a `code` from a closed list. Every call can be sent
 again. Lists are read by cursor."""
+
+
+RESOURCES = (
+    events,
+    items,
+    users,
+    recommendations,
+    similar,
+    popular,
+    dead_letters,
+    health,
+    metrics,
+)
+"""Everything under /v1 and /metrics, in the document's order."""
 
 
 def create_app(services: Services | None = None, keys: ApiKeyStore | None = None) -> OpenAPI:
@@ -107,7 +122,7 @@ def _bare_app() -> OpenAPI:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.url_map.merge_slashes = False
-    for resource in (events, items, users, recommendations, similar, popular, health, metrics):
+    for resource in RESOURCES:
         app.register_api(resource)
     app.register_blueprint(docs)
     return app

@@ -45,6 +45,12 @@ class UserItemPath(UserPath):
     item_id: NodeId = Field(description="The item's id.", examples=["product-1029743"])
 
 
+class DeadLetterPath(Parameters):
+    """Which dead letter."""
+
+    letter_id: NodeId = Field(description="The letter's id.", examples=["1767225600000-0"])
+
+
 class NoQuery(Parameters):
     """A route without query parameters."""
 

@@ -7,6 +7,7 @@ import typer
 
 from . import (
     config_commands,
+    dead_letter_commands,
     demo_command,
     evaluate_command,
     key_commands,
@@ -38,6 +39,7 @@ app.command()(tune_command.tune)
 app.command()(demo_command.demo)
 app.add_typer(schema_commands.schema, name="schema")
 app.add_typer(key_commands.key, name="key")
+app.add_typer(dead_letter_commands.dead_letter, name="dead-letter")
 app.add_typer(config_commands.config, name="config")
 
 

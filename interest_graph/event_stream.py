@@ -189,8 +189,14 @@ class EventStream:
             pipeline.xdel(keys.LOG, *ids)
             pipeline.execute()
 
-    def bury(self, entry: Entry, reason: str) -> None:
-        """Move an entry to the dead letters with its reason, in one step."""
+    def bury(self, entry: Entry, reason: str) -> bool:
+        """Move an entry to the dead letters with its reason, in one step.
+
+        Returns:
+            Whether there was room; otherwise it stays in the log, where it was.
+        """
+        if self.dead_letters() >= self._settings.max_dead_letters:
+            return False
         with translated(StreamUnavailableError, "the event log"):
             pipeline = self._client.pipeline(transaction=True)
             pipeline.xadd(
@@ -205,6 +211,7 @@ class EventStream:
             pipeline.xack(keys.LOG, keys.GROUP, entry.entry_id)
             pipeline.xdel(keys.LOG, entry.entry_id)
             pipeline.execute()
+        return True
 
     def dead_letters(self) -> int:
         """Entries that could not be brought into the graph."""

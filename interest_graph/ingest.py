@@ -99,9 +99,11 @@ def _bury_or_wait(
         reason = (
             str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
         )
-        stream.bury(entry, reason)
-        logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
-        return Ingested(buried=1)
+        if stream.bury(entry, reason):
+            logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
+            return Ingested(buried=1)
+        logger.error("dead_letters_full", entry_id=entry.entry_id, kind=entry.kind)
+        return Ingested()
     logger.warning("entry_failed", entry_id=entry.entry_id, kind=entry.kind, exc_info=error)
     return Ingested()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .dead_letters import DeadLetters
 from .documents import Documents
 from .event_stream import EventStream
 from .explain import Explainer
@@ -28,6 +29,7 @@ class Services:
         settings: The settings all of it was built from.
         log: Connection to the log's Redis.
         events: The log.
+        dead_letters: What could not be brought into the graph.
         items: The catalogue's documents.
         users: The users' documents.
         serving: The serving state.
@@ -39,6 +41,7 @@ class Services:
     settings: Settings
     log: redis.Redis
     events: EventStream
+    dead_letters: DeadLetters
     items: Documents
     users: Documents
     serving: ServingState
@@ -68,6 +71,7 @@ def build_services(settings: Settings) -> Services:
         settings=settings,
         log=log,
         events=EventStream(log, settings),
+        dead_letters=DeadLetters(log, settings),
         items=items,
         users=Documents(log, settings, "user"),
         serving=serving,

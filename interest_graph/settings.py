@@ -104,6 +104,8 @@ class Settings(BaseSettings):
     """Entries the ingest worker moves into the graph in one transaction."""
     max_deliveries: Annotated[int, Field(ge=1)] = 5
     """Deliveries after which an entry goes to the dead letters."""
+    max_dead_letters: Annotated[int, Field(ge=100)] = 100_000
+    """Dead letters kept; beyond it what cannot be written stays in the log."""
     refresh_batch: Annotated[int, Field(ge=1, le=2000)] = 64
     """Nodes refreshed together."""
     num_neighbors: Annotated[int, Field(ge=1, le=50)] = 20

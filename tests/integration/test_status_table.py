@@ -117,11 +117,11 @@ def test_only_liveness_is_public() -> None:
 
 
 def test_every_scope_opens_something() -> None:
-    """No scope but admin is an empty promise, and admin opens what each of them opens."""
+    """No scope is an empty promise."""
     used = {
         scope
         for method, path in ROUTES
         for entry in operation_of(method, path)["security"]
         for scope in entry["key"]
     }
-    assert used == set(SCOPES) - {"admin"}
+    assert used == set(SCOPES)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
     from interest_graph.api_key import ApiKeyStore
+    from interest_graph.dead_letters import DeadLetter
     from interest_graph.services import Services
 
 NOBODY = "redis://127.0.0.1:1/0"
@@ -70,6 +71,37 @@ class FakeEvents:
     def dead_letters(self) -> int:
         """As EventStream."""
         return 0
+
+
+class FakeDeadLetters:
+    """Dead letters in a list."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+        self.replayed: list[DeadLetter] = []
+
+    def page(self, limit: int, after: str | None = None) -> list[DeadLetter]:
+        """As DeadLetters."""
+        later = [one for one in self.letters if after is None or one.letter_id > after]
+        return later[:limit]
+
+    def get(self, letter_id: str) -> DeadLetter:
+        """As DeadLetters."""
+        for letter in self.letters:
+            if letter.letter_id == letter_id:
+                return letter
+        raise NotFoundError(letter_id)
+
+    def replay(self, letter_ids: list[str]) -> int:
+        """As DeadLetters."""
+        self.replayed += [self.get(letter_id) for letter_id in letter_ids]
+        return self.drop(letter_ids)
+
+    def drop(self, letter_ids: list[str]) -> int:
+        """As DeadLetters."""
+        before = len(self.letters)
+        self.letters = [one for one in self.letters if one.letter_id not in letter_ids]
+        return before - len(self.letters)
 
 
 class FakeDocuments:
@@ -194,6 +226,7 @@ class FakeServices:
     settings: Settings = field(default_factory=lambda: Settings(log_url=NOBODY))
     keys: FakeKeys = field(default_factory=FakeKeys)
     events: FakeEvents = field(default_factory=FakeEvents)
+    dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
     items: FakeDocuments = field(default_factory=lambda: FakeDocuments("item"))
     users: FakeDocuments = field(default_factory=lambda: FakeDocuments("user"))
     recommender: FakeRecommender = field(default_factory=FakeRecommender)

@@ -1,0 +1,169 @@
+"""Dead letters: entries of the log that could not be brought into the graph, kept with a reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from . import redis_client as keys
+from .errors import NotFoundError, StreamFullError, StreamUnavailableError
+from .event_stream import RETRY_AFTER_S
+from .redis_client import script, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import redis
+
+    from .settings import Settings
+
+LETTER_ID = re.compile(r"\d{1,19}-\d{1,19}")
+"""Milliseconds since 1970 and a number: the stream's id of an entry."""
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An entry that could not be brought into the graph.
+
+    Args:
+        letter_id: Names it here; older letters have smaller ids.
+        kind: As of the entry: event, item, user, delete_item or delete_user.
+        payload: The event or document; for a deletion the id.
+        reason: Why it lies here.
+        revision: Catalogue revision of items and users; 0 for events.
+    """
+
+    letter_id: str
+    kind: str
+    payload: Any
+    reason: str
+    revision: int
+
+    @property
+    def buried_at(self) -> datetime:
+        """When it was given up."""
+        return datetime.fromtimestamp(int(self.letter_id.partition("-")[0]) / 1000, UTC)
+
+
+class DeadLetters:
+    """The dead letters: to be looked at, sent to the log again, or dropped."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+        self._replay = script(client, "replay_dead_letters")
+
+    def page(self, limit: int, after: str | None = None) -> list[DeadLetter]:
+        """At most `limit` letters, oldest first, after the one of that id.
+
+        Raises:
+            StreamUnavailableError: Redis does not answer.
+        """
+        start = f"({after}" if after else "-"
+        with translated(StreamUnavailableError, "the event log"):
+            rows = self._client.xrange(keys.DEAD_LETTERS, min=start, count=limit)
+        return [_letter(row) for row in cast("list[Any]", rows)]
+
+    def all(self) -> Iterator[DeadLetter]:
+        """Every letter there is now, oldest first; those that come meanwhile are left out."""
+        last = self._newest()
+        after: str | None = None
+        while found := self.page(PAGE, after):
+            for letter in found:
+                if last is None or _place(letter.letter_id) > _place(last):
+                    return
+                yield letter
+            after = found[-1].letter_id
+
+    def get(self, letter_id: str) -> DeadLetter:
+        """One letter.
+
+        Raises:
+            NotFoundError: There is none of that id.
+        """
+        if LETTER_ID.fullmatch(letter_id):
+            with translated(StreamUnavailableError, "the event log"):
+                rows = self._client.xrange(keys.DEAD_LETTERS, min=letter_id, max=letter_id)
+            for row in cast("list[Any]", rows):
+                return _letter(row)
+        raise _not_found(letter_id)
+
+    def replay(self, letter_ids: Sequence[str]) -> int:
+        """Send letters to the log again, all or none; they leave this place with that.
+
+        What is still wrong with one brings it back here, under a new id.
+
+        Args:
+            letter_ids: Ids of letters; those that are gone already are passed over.
+
+        Returns:
+            How many were sent.
+
+        Raises:
+            StreamFullError: The log has no room for them; nothing was moved.
+            StreamUnavailableError: Redis does not answer.
+        """
+        ids = [letter_id for letter_id in letter_ids if LETTER_ID.fullmatch(letter_id)]
+        if not ids:
+            return 0
+        with translated(StreamUnavailableError, "the event log"):
+            moved = self._replay(
+                keys=[keys.DEAD_LETTERS, keys.LOG], args=[self._settings.max_log_entries, *ids]
+            )
+        if moved == b"FULL":
+            raise StreamFullError(RETRY_AFTER_S)
+        return int(moved)
+
+    def drop(self, letter_ids: Sequence[str]) -> int:
+        """Delete letters for good; returns how many there were."""
+        ids = [letter_id for letter_id in letter_ids if LETTER_ID.fullmatch(letter_id)]
+        if not ids:
+            return 0
+        with translated(StreamUnavailableError, "the event log"):
+            return int(self._client.xdel(keys.DEAD_LETTERS, *ids))
+
+    def _newest(self) -> str | None:
+        """Id of the newest letter."""
+        with translated(StreamUnavailableError, "the event log"):
+            rows = cast("list[Any]", self._client.xrevrange(keys.DEAD_LETTERS, count=1))
+        return rows[0][0].decode() if rows else None
+
+
+def _not_found(letter_id: str) -> NotFoundError:
+    """The error for an id that names nothing."""
+    return NotFoundError(f"there is no dead letter {letter_id}")
+
+
+def _place(letter_id: str) -> tuple[int, int]:
+    """An id as what it is ordered by."""
+    milliseconds, _, number = letter_id.partition("-")
+    return int(milliseconds), int(number)
+
+
+def _letter(row: Any) -> DeadLetter:
+    """Read one row of the stream."""
+    letter_id, fields = row
+    kind = fields[b"kind"].decode()
+    return DeadLetter(
+        letter_id.decode(),
+        kind,
+        _payload(kind, fields[b"payload"]),
+        fields[b"reason"].decode(),
+        int(fields.get(b"revision", 0)),
+    )
+
+
+def _payload(kind: str, raw: bytes) -> Any:
+    """What JSON says; the id of a deletion, and what is no JSON, as text."""
+    text = raw.decode(errors="replace")
+    if kind.startswith("delete_"):
+        return text
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,156 @@
+"""Dead letters on a real Redis and Neo4j: seen with their reason, replayed, dropped, bounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from interest_graph.dead_letters import DeadLetters
+from interest_graph.errors import NotFoundError, StreamFullError
+from interest_graph.event_stream import EventStream
+from interest_graph.ingest import ingest
+from interest_graph.redis_client import LOG
+
+if TYPE_CHECKING:
+    import redis
+
+    from interest_graph.graph.store import GraphStore
+    from interest_graph.settings import Settings
+    from tests.integration.conftest import MakeEvent, Query
+
+
+@pytest.fixture
+def letters(log: redis.Redis, settings: Settings) -> DeadLetters:
+    """No dead letter yet."""
+    return DeadLetters(log, settings)
+
+
+def work_off(events: EventStream, graph: GraphStore, settings: Settings) -> None:
+    """Bring everything that is in the log into the graph."""
+    while entries := events.read("test", 100, 10):
+        ingest(entries, graph, events, settings)
+
+
+def without(settings: Settings, event_type: str) -> Settings:
+    """The settings of a worker that does not know an event type."""
+    types = {name: one for name, one in settings.event_types.items() if name != event_type}
+    return settings.model_copy(update={"event_types": types})
+
+
+def test_a_letter_says_what_and_why_and_its_replay_writes_it(
+    letters: DeadLetters,
+    events: EventStream,
+    graph: GraphStore,
+    settings: Settings,
+    make_event: MakeEvent,
+    query: Query,
+) -> None:
+    """An event of an undeclared type is buried alone; once it is declared a replay writes it."""
+    events.accept([make_event("e-1"), make_event("e-2", event_type="review"), make_event("e-3")])
+    work_off(events, graph, without(settings, "review"))
+    (letter,) = letters.all()
+    assert (letter.kind, letter.payload["event_id"]) == ("event", "e-2")
+    assert letter.reason == "event_type: review is not declared"
+    assert letters.get(letter.letter_id) == letter
+
+    assert letters.replay([letter.letter_id]) == 1
+    assert letters.replay([letter.letter_id]) == 0
+    work_off(events, graph, settings)
+    assert not [*letters.all()]
+    facts = "MATCH (:User)-[e:VIEWED|REVIEWED]->(:Item) RETURN e.event_id AS id ORDER BY id"
+    assert [row["id"] for row in query(facts)] == ["e-1", "e-2", "e-3"]
+
+
+def test_what_is_still_wrong_comes_back(
+    letters: DeadLetters,
+    events: EventStream,
+    graph: GraphStore,
+    settings: Settings,
+    make_event: MakeEvent,
+) -> None:
+    """A replay of what is not repaired ends here again, under a new id."""
+    events.accept([make_event("e-1", event_type="review")])
+    ignorant = without(settings, "review")
+    work_off(events, graph, ignorant)
+    (letter,) = letters.all()
+    letters.replay([letter.letter_id])
+    work_off(events, graph, ignorant)
+    (again,) = letters.all()
+    assert again.letter_id != letter.letter_id
+    assert (again.payload, again.reason) == (letter.payload, letter.reason)
+
+
+def test_pages_hold_every_letter_once(
+    letters: DeadLetters, events: EventStream, make_event: MakeEvent
+) -> None:
+    """Oldest first, and the deletion of a user shows the id, whatever it looks like."""
+    events.accept([make_event(f"e-{number}") for number in range(5)])
+    for entry in events.read("test", 100, 10):
+        events.bury(entry, "because")
+    first = letters.page(2)
+    rest = letters.page(100, first[-1].letter_id)
+    found = [letter.payload["event_id"] for letter in (*first, *rest)]
+    assert found == [letter.payload["event_id"] for letter in letters.all()]
+    assert found == [f"e-{number}" for number in range(5)]
+
+
+def test_an_id_that_looks_like_a_number_stays_one(
+    letters: DeadLetters, events: EventStream, log: redis.Redis
+) -> None:
+    """The payload of a deletion is an id, not JSON."""
+    log.xadd(LOG, {"kind": "delete_user", "payload": "42", "revision": 7})
+    for entry in events.read("test", 100, 10):
+        events.bury(entry, "because")
+    (letter,) = letters.all()
+    assert letter.payload == "42"
+    letters.replay([letter.letter_id])
+    (entry,) = events.read("test", 100, 10)
+    assert (entry.kind, entry.payload, entry.revision) == ("delete_user", b"42", 7)
+
+
+def test_a_dropped_letter_is_gone(
+    letters: DeadLetters, events: EventStream, make_event: MakeEvent
+) -> None:
+    """And whatever is no id of a letter names none."""
+    events.accept([make_event("e-1")])
+    (entry,) = events.read("test", 100, 10)
+    events.bury(entry, "because")
+    (letter,) = letters.all()
+    assert letters.drop([letter.letter_id, letter.letter_id, "nonsense"]) == 1
+    for gone in (letter.letter_id, "nonsense", "-", "9" * 30 + "-1"):
+        with pytest.raises(NotFoundError):
+            letters.get(gone)
+
+
+def test_a_full_log_takes_no_letter_back(
+    letters: DeadLetters,
+    events: EventStream,
+    log: redis.Redis,
+    settings: Settings,
+    make_event: MakeEvent,
+) -> None:
+    """All of a replay or nothing: what does not fit stays here."""
+    events.accept([make_event("e-1"), make_event("e-2")])
+    for entry in events.read("test", 100, 10):
+        events.bury(entry, "because")
+    tight = DeadLetters(log, settings.model_copy(update={"max_log_entries": 1}))
+    with pytest.raises(StreamFullError):
+        tight.replay([letter.letter_id for letter in letters.all()])
+    assert (events.length(), events.dead_letters()) == (0, 2)
+
+
+def test_beyond_the_bound_nothing_is_buried(
+    log: redis.Redis,
+    graph: GraphStore,
+    settings: Settings,
+    make_event: MakeEvent,
+) -> None:
+    """What cannot be written then stays in the log, and the rest of its batch is written."""
+    changes: dict[str, Any] = {"max_dead_letters": 1}
+    stream = EventStream(log, settings.model_copy(update=changes))
+    stream.ensure_group()
+    poison = [make_event(f"e-{number}", event_type="review") for number in range(2)]
+    stream.accept([*poison, make_event("e-9")])
+    work_off(stream, graph, without(settings, "review"))
+    assert (stream.length(), stream.dead_letters()) == (1, 1)
