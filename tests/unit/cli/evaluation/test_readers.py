@@ -82,6 +82,30 @@ def test_every_prefix_of_a_path_is_a_category(tmp_path: Path) -> None:
     assert graph.item_categories == [(1, 2)]
 
 
+def test_brands_may_be_numbers_among_those_of_categories(tmp_path: Path) -> None:
+    """A number whose items share no category of their own is a brand; a named brand stands."""
+    rows = [
+        ("a", ["Home", "Light"], [1, 2]),  # 2 is Light
+        ("b", ["Home", "Light"], [8, 2]),
+        ("c", ["Home", "Rugs"], [8, 3]),  # 8 is in Light and in Rugs
+        ("d", ["Home", "Rugs"], [3]),
+        ("e", ["Garden"], []),
+        ("f", ["Home", "Light"], [1, 2]),
+        ("g", ["Home", "Rugs"], [1, 3]),
+    ]
+    lines = [
+        {"item_id": name, "title": name, "categories": [path], "s3rec_attributes": numbers}
+        for name, path, numbers in rows
+    ]
+    lines[0]["brand"] = "Acme"
+    text = "\n".join(json.dumps(line) for line in lines)
+    graph = find_data_set(
+        str(write(tmp_path, sequences__txt="u a b c d", items__jsonl=text)), None
+    ).graph
+    brands = [graph.brand_ids[row] if row >= 0 else None for row in graph.item_brand]
+    assert brands == ["Acme", "brand 8", "brand 8", None, None, "brand 1", "brand 1"]
+
+
 @pytest.mark.parametrize(
     ("time", "expected"),
     [
