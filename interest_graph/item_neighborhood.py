@@ -90,6 +90,7 @@ def item_subgraph(
     count = len(position_of)
     return ItemSubgraph(
         item_ids=[row["item_id"] for row in rows],
+        texts=[item_text(row["title"], row["description"]) for row in rows],
         text_embeddings=texts,
         categories=[[(c, path) for c, path in row["categories"]] for row in rows],
         brands=[row["brand"] for row in rows],

@@ -16,6 +16,7 @@ class ItemSubgraph:
 
     Args:
         item_ids: The seed items, n of them.
+        texts: What each seed item says; "" for nothing.
         text_embeddings: (n, text_dim) float32; a row of zeros stands for "no text".
         categories: For each seed item its categories as (category_id, category text).
         brands: For each seed item its brand's name, or None.
@@ -30,6 +31,7 @@ class ItemSubgraph:
     """
 
     item_ids: list[str]
+    texts: list[str]
     text_embeddings: npt.NDArray[np.float32]
     categories: list[list[tuple[str, str]]]
     brands: list[str | None]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from .item_graph import ItemEdges
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,7 @@ def load_published(directory: Path, device: str = "cpu") -> PublishedModel:
             known["items"],
             known["categories"],
             known["brands"],
+            known["words"],
             np.array(known["experience"], dtype=np.float32),
         )
         shape = RecommenderConfig(
@@ -212,6 +213,7 @@ def _identities(identities: Identities, item_ids: list[str], edges: ItemEdges) -
         "items": identities.items,
         "categories": identities.categories,
         "brands": identities.brands,
+        "words": identities.words,
         "experience": identities.experience.tolist(),
         "edge_sources": [item_ids[row] for row in edges.source],
         "edge_targets": [item_ids[row] for row in edges.target],

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-NO_IDENTITIES = Identities({}, {}, {}, np.zeros(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,7 @@ def make_fit_data(
         text_edges=config.text_edges,
         fold_of_user=folds,
     )
-    identities = learn_identities(graph) if config.identities else NO_IDENTITIES
+    identities = learn_identities(graph, of_nodes=config.identities, of_words=config.words)
     popularity = graph.popularity(now, config.popularity_half_life_days)
     embeddings = (texts.items.copy(), texts.categories, texts.brands)
     table = build_table(graph, identities, embeddings, popularity, config.num_neighbors)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("text", "identity", "category", "brand")
 NODE_TYPES = ("item", "category", "brand")
+WORDS_START = 0.1
 LEAST_SPREAD = 0.05
 
 
@@ -31,6 +32,7 @@ class GraphEncoderConfig:
             steps converge.
         identity_dropout: Share of identities left out in training, so that an item without one
             works.
+        word_dropout: Share of words left out in training.
     """
 
     dim: int = 64
@@ -39,6 +41,7 @@ class GraphEncoderConfig:
     hidden: int = 32
     neighbor_share: float = 0.5
     identity_dropout: float = 0.3
+    word_dropout: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class GraphEncoder(nn.Module):
     """Heterogeneous attention, linear in the values (after Veličković et al., arXiv:1710.10903).
 
         u_i      = Σ_p β_ip W_p x_p           over own text, own identity, categories, brand
+                   own text: W x_i + Σ_w e_w / √n   with the vectors of its n words
         h_i(t+1) = (1 - g_i) u_i + g_i Σ_j a_ij h_j(t)       over the items j that i leads to
 
     β, a and g are softmaxes and a gate (at most ρ) of networks that see only what stands still
@@ -95,14 +99,14 @@ class GraphEncoder(nn.Module):
 
     Args:
         config: Its shape.
-        identities: Number of items, categories and brands that have a learned identity.
+        identities: Number of items, categories, brands and words that have a learned identity.
 
     Shapes:
         - input: `HeteroData` with, for `item` (n seed items), `category` and `brand`, `x`
           (·, text_dim) and `identity` (·,) int64, -1 for none; `item.experience` (n,), log of the
-          events in training; `neighbor.x` (k, text_dim), `neighbor.h` (k, dim); `edge_index` of
-          (category, describes, item), (brand, makes, item) and (neighbor, similar_to, item), the
-          last with `edge_weight`
+          events in training; `word.identity` (·,); `neighbor.x` (k, text_dim), `neighbor.h`
+          (k, dim); `edge_index` of (category, describes, item), (brand, makes, item), (word, in,
+          item) and (neighbor, similar_to, item), the last with `edge_weight`
         - output: `GraphEncoding`
     """
 
@@ -124,6 +128,8 @@ class GraphEncoder(nn.Module):
                 for name in NODE_TYPES
             }
         )
+        words = torch.randn(identities["word"], dim) * (WORDS_START / dim**0.5)
+        self.identity["word"] = nn.Parameter(words)
         self.source_embedding = nn.Parameter(torch.zeros(len(SOURCES), hidden))
         self.source_net = nn.Linear(2 * static + 1, hidden)
         self.source_out = nn.Linear(hidden, 1, bias=False)
@@ -226,7 +232,7 @@ class GraphEncoder(nn.Module):
             dropped = torch.rand(count, device=device) < self.config.identity_dropout
             identity = identity.masked_fill(dropped, -1)
         said = (item.x != 0).any(-1)
-        text_value = self.project["item"](item.x - self.text_mean)
+        text_value = self.project["item"](item.x - self.text_mean) + self._words(data)
         values = torch.cat(
             [
                 text_value,
@@ -263,6 +269,16 @@ class GraphEncoder(nn.Module):
         )
         experience = item.experience[index[1]] * (kind == SOURCES.index("identity"))
         return values, index, kind, torch.cat([seen, experience.unsqueeze(-1)], -1)
+
+    def _words(self, data: HeteroData) -> Tensor:
+        """The words of each seed item, summed over the root of their number: (n, dim)."""
+        index, count = data["word", "in", "item"].edge_index, len(data["item"].x)
+        if self.training and self.config.word_dropout > 0:
+            kept = torch.rand(index.shape[1], device=index.device) >= self.config.word_dropout
+            index = index[:, kept]
+        values = self._identities("word", data["word"].identity)
+        number = torch.bincount(index[1], minlength=count).clamp(min=1).to(values.dtype)
+        return torch.as_tensor(self.sum(values, index, number.rsqrt()[index[1]], count))
 
     def _neighbors(self, data: HeteroData, items: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The gate (n,), the attention over related items (m,), and their sum (n, dim)."""

@@ -17,6 +17,7 @@ from interest_graph.subgraph import EdgeFeatures, ItemEncoding, ItemSubgraph
 from .checkpoint import PublishedModel, load_published
 from .graph_encoder import SOURCES, GraphEncoding
 from .text_encoder import TextEncoder, choose_device
+from .words import word_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,6 +152,10 @@ class ItemEncoder:
         data["item"].x = self._tensor(subgraph.text_embeddings)
         data["item"].identity = item_rows
         data["item"].experience = self._tensor(experience)[item_rows]
+        spoken = self._index(word_links(subgraph.texts, known.words))
+        words, index = torch.unique(spoken[0], return_inverse=True)
+        data["word"].identity = words
+        data["word", "in", "item"].edge_index = torch.stack([index, spoken[1]])
         texts = {name: text for item in subgraph.categories for name, text in item}
         categories = sorted(texts)
         place = {name: row for row, name in enumerate(categories)}

@@ -36,6 +36,7 @@ class TrainingConfig:
         test_share: Share of the events, the latest, that judges the model.
         max_evaluation_users: Users that an evaluation ranks for at most.
         identities: Whether items, categories and brands have a learned identity beside their text.
+        words: Whether words of texts have a learned vector beside the text encoder.
         evidence: How pairs of events become evidence; training tunes it on the validation.
         fit: The rest; its `model` and `seed` are set from here.
         seed: Of everything random.
@@ -58,6 +59,7 @@ class TrainingConfig:
     test_share: float = 0.1
     max_evaluation_users: int = 5000
     identities: bool = True
+    words: bool = True
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(RecommenderConfig()))
     seed: int = 0

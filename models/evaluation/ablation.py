@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from models.training_config import TrainingConfig
 
 ENDLESS_DAYS = 1e6
-PARTS = ("text", "graph_encoder", "attention", "item_graph", "identity", "time")
+PARTS = ("text", "words", "graph_encoder", "attention", "item_graph", "identity", "time")
 
 
 def leave_out(
@@ -25,7 +25,8 @@ def leave_out(
     """What a fit reads, without a part; unchanged without None.
 
     Args:
-        part: `text`: texts of items, categories and brands are empty; `graph_encoder`: an embedding
+        part: `text`: texts of items, categories and brands are empty; `words`: words have no
+            vectors of their own; `graph_encoder`: an embedding
             is own text and own identity alone, without category, brand and neighbours;
             `attention`: α depends on rank, age and type alone; `item_graph`: no item edges, neither
             for the second term of the score nor as neighbours; `identity`: no learned identities;
@@ -41,7 +42,7 @@ def leave_out(
         return graph, texts, config
     if part == "text":
         empty = (np.zeros_like(one) for one in (texts.items, texts.categories, texts.brands))
-        return graph, Texts(*empty), config
+        return graph, Texts(*empty), replace(config, words=False)
     if part == "graph_encoder":
         nothing = np.full(graph.num_items, -1)
         graph = replace(graph, item_categories=[()] * graph.num_items, item_brand=nothing)
@@ -69,6 +70,7 @@ _WITHOUT: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "graph_encoder": lambda config: _shaped(config, "graph_encoder", neighbor_share=0.0),
     "attention": lambda config: _shaped(config, "interest_encoder", attentive=False),
     "item_graph": lambda config: replace(config, similar_items=0, text_edges=0),
+    "words": lambda config: replace(config, words=False),
     "identity": lambda config: replace(config, identities=False),
     "time": _timeless,
 }

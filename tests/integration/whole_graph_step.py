@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 SNAPSHOT = """
 MATCH (item:Item)
-RETURN item.item_id AS item_id, item.embedding AS embedding, item.text_embedding AS text,
+RETURN item.item_id AS item_id, item.title AS title,
+  item.embedding AS embedding, item.text_embedding AS text,
   [(item)-[:IN_CATEGORY]->(c) | [c.category_id, c.path]] AS categories,
   [(item)-[:MADE_BY]->(b) | b.name] AS brands,
   [(item)-[s:SIMILAR_TO]->(other) WHERE other <> item AND other.embedding IS NOT NULL
@@ -82,7 +84,8 @@ class WholeGraph:
         """u_i from text, identity, categories and brand."""
         sources: list[tuple[int, Any, Any, float]] = []
         if x.any():
-            sources.append((0, self._project("item", x), self._static(x), 0.0))
+            value = self._project("item", x) + self._words(row["title"])
+            sources.append((0, value, self._static(x), 0.0))
         number = self.identities["items"].get(row["item_id"])
         if number is not None:
             nothing = np.zeros(self.config["graph_encoder"]["static_dim"])
@@ -101,6 +104,13 @@ class WholeGraph:
         beta = np.exp(np.array(logits) - max(logits))
         beta /= beta.sum()
         return beta @ np.array([value for _, value, _, _ in sources])
+
+    def _words(self, title: str) -> Any:
+        """The vectors of the known words and pairs of words in a title, over √n."""
+        words = title.lower().replace(",", " ").split()
+        words += [f"{left} {right}" for left, right in pairwise(words)]
+        rows = [self.identities["words"][w] for w in set(words) if w in self.identities["words"]]
+        return self._tensor("identity.word")[rows].sum(0) / np.sqrt(max(len(rows), 1))
 
     def _named(
         self, kind: int, node: str, known: dict[str, int], name: str, text: str

@@ -47,6 +47,7 @@ def subgraph_of(
     brand = [int(shop.item_brand[row]) for row in rows]
     return ItemSubgraph(
         item_ids=[shop.item_ids[row] for row in rows],
+        texts=[shop.item_texts[row] for row in rows],
         text_embeddings=encoder.encode_texts([shop.item_texts[row] for row in rows]),
         categories=[
             [(shop.category_ids[c], shop.category_texts[c]) for c in shop.item_categories[row]]
@@ -95,11 +96,11 @@ def test_a_new_item_lies_where_its_text_and_category_say(
     encoder: ItemEncoder, matrix: ItemMatrix, shop: InteractionGraph
 ) -> None:
     """Items that training never saw are nearest to the aisle they belong to, on the whole."""
+    texts = ["tea kettle", "paint bucket", "bicycle pump", "garden hose"]
     new = ItemSubgraph(
         item_ids=[f"new-{place}" for place in range(4)],
-        text_embeddings=encoder.encode_texts(
-            ["tea kettle", "paint bucket", "bicycle pump", "garden hose"]
-        ),
+        texts=texts,
+        text_embeddings=encoder.encode_texts(texts),
         categories=[[(shop.category_ids[c], shop.category_texts[c])] for c in range(4)],
         brands=["Acme", None, "Newcomer", None],
         popularity=np.zeros(4),
@@ -149,6 +150,7 @@ def test_empty_input_gives_empty_output(encoder: ItemEncoder) -> None:
     """No items, no texts, no categories and no edges are fine."""
     none = np.zeros(0, np.float32)
     nothing = ItemSubgraph(
+        [],
         [],
         np.zeros((0, encoder.text_dim), np.float32),
         [],
