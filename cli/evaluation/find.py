@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from models.evaluation.data_set import DataSet
 
-IN_PACKAGES = ("movielens-100k", "complete-journey")
+IN_PACKAGES = ("movielens-100k", "complete-journey", "complete-journey-all")
 IN_FOLDERS = ("beauty", "gowalla", "online_retail", "retailrocket")
 
 
@@ -31,10 +31,10 @@ def find_data_set(name_or_folder: str, root: Path | None = None) -> DataSet:
         from .movielens import fetch_movielens, read_movielens
 
         return read_movielens(fetch_movielens())
-    if name_or_folder == "complete-journey":
-        from .journey import read_journey
+    if name_or_folder in {"complete-journey", "complete-journey-all"}:
+        from .journey import ALL, read_journey
 
-        return read_journey()
+        return read_journey(everything=name_or_folder == ALL)
     if name in IN_FOLDERS and not Path(name_or_folder).is_dir():
         if root is None:
             refuse(

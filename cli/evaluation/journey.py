@@ -1,4 +1,4 @@
-"""The Complete Journey: the demo's slice of a year of grocery purchases, bundled as a package."""
+"""The Complete Journey, bundled as a package: the demo's slice of a year of groceries, or all."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from models.evaluation.data_set import DataSet
 
 NAME = "complete-journey"
+ALL = "complete-journey-all"
 NOW = datetime(2018, 1, 1, tzinfo=UTC)  # the day after the data end: times as they were
 
 
-def read_journey() -> DataSet:
-    """The same items and purchases as in the demo."""
-    journey = read_complete_journey(now=NOW)
+def read_journey(*, everything: bool = False) -> DataSet:
+    """The same items and purchases as in the demo; or all households, items and purchases."""
+    journey = read_complete_journey(everything=everything, now=NOW)
     facts = {
         body["item_id"]: ItemFacts(
             body["item_id"],
@@ -38,4 +39,5 @@ def read_journey() -> DataSet:
         time=pl.col("occurred_at").dt.epoch("ms") / 1000,
         event_type=pl.lit("purchase"),
     )
-    return tabular_data_set(NAME, rows, facts, {"purchase": 1.0}, repeats=True)
+    name = ALL if everything else NAME
+    return tabular_data_set(name, rows, facts, {"purchase": 1.0}, repeats=True)
