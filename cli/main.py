@@ -12,6 +12,7 @@ from . import (
     evaluate_command,
     key_commands,
     load_command,
+    rebuild_command,
     schema_commands,
     stack_commands,
     train_command,
@@ -34,6 +35,7 @@ app.command()(stack_commands.down)
 app.command()(stack_commands.status)
 app.command()(load_command.load)
 app.command()(train_command.train)
+app.command()(rebuild_command.rebuild_serving)
 app.command()(evaluate_command.evaluate)
 app.command()(tune_command.tune)
 app.command()(demo_command.demo)

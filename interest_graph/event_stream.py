@@ -18,7 +18,7 @@ from .history import pack
 from .redis_client import script, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from .event import Event
     from .settings import Settings
@@ -140,6 +140,17 @@ class EventStream:
         """Entries that are not in the graph yet."""
         with translated(StreamUnavailableError, "the event log"):
             return int(self._client.xlen(keys.LOG))
+
+    def entries(self, page: int = 1000) -> Iterator[Entry]:
+        """Every entry that is not in the graph yet, oldest first; nothing is handed out."""
+        start = "-"
+        while True:
+            with translated(StreamUnavailableError, "the event log"):
+                rows = cast("list[Any]", self._client.xrange(keys.LOG, min=start, count=page))
+            yield from (_entry(row) for row in rows)
+            if len(rows) < page:
+                return
+            start = f"({rows[-1][0].decode()}"
 
     def ensure_group(self) -> None:
         """Create the consumer group unless it is there."""

@@ -32,6 +32,12 @@ class PublishedModel:
     matrix: ItemMatrix
 
 
+def folds(models_dir: Path, model_version: str) -> dict[int, Path]:
+    """Directories of a model's folded item matrices by epoch."""
+    found = models_dir.glob(f"{model_version}{FOLDED}*")
+    return {int(path.name.rpartition(FOLDED)[2]): path for path in found}
+
+
 class ModelShelf:
     """Holds the model in service, and for explanations of earlier answers one other.
 
@@ -91,8 +97,8 @@ class ModelShelf:
         Returns:
             Whether it was time to.
         """
-        folds = self._folds(model.model_version)
-        if model.matrix.epoch < (max(folds, default=0) + FOLD_EVERY):
+        found = folds(self._models_dir, model.model_version)
+        if model.matrix.epoch < (max(found, default=0) + FOLD_EVERY):
             return False
         target = self._models_dir / f"{model.model_version}{FOLDED}{model.matrix.epoch}"
         work = Path(tempfile.mkdtemp(prefix=".folding-", dir=self._models_dir))
@@ -101,24 +107,19 @@ class ModelShelf:
         with contextlib.suppress(OSError):  # another worker was first
             work.rename(target)
         shutil.rmtree(work, ignore_errors=True)
-        if folds:
-            self._serving.drop_deltas(model.model_version, max(folds))
-        for epoch in sorted(folds)[:-1]:
-            shutil.rmtree(folds[epoch], ignore_errors=True)
+        if found:
+            self._serving.drop_deltas(model.model_version, max(found))
+        for epoch in sorted(found)[:-1]:
+            shutil.rmtree(found[epoch], ignore_errors=True)
         return True
-
-    def _folds(self, model_version: str) -> dict[int, Path]:
-        """Directories of folded item matrices by epoch."""
-        found = self._models_dir.glob(f"{model_version}{FOLDED}*")
-        return {int(path.name.rpartition(FOLDED)[2]): path for path in found}
 
     def _load(self, model_version: str, epoch: int) -> PublishedModel:
         """Read a published directory, or its newest fold up to an epoch; mapped, not copied."""
         directory = self._models_dir / model_version
         encoder = InterestEncoder.load(directory)
-        folds = self._folds(model_version)
-        newest = max((folded for folded in folds if folded <= epoch), default=0)
-        matrix = ItemMatrix.load(folds.get(newest, directory))
+        found = folds(self._models_dir, model_version)
+        newest = max((folded for folded in found if folded <= epoch), default=0)
+        matrix = ItemMatrix.load(found.get(newest, directory))
         return PublishedModel(model_version, encoder, matrix)
 
     def _advance(self, model: PublishedModel, epoch: int) -> None:

@@ -18,6 +18,7 @@ FOREACH (key IN [key IN keys(item) WHERE key STARTS WITH 'property_'] | REMOVE i
 SET
   item.known = false,
   item.deleted = true,
+  item.document = null,
   item.title = null,
   item.description = null,
   item.price = null,

@@ -1,6 +1,6 @@
 // Purpose: write item documents unless a newer one is there: properties, categories, brand.
 // Parameters: $items list of {item_id string, revision integer, fields map, categories list of
-//   list of {category_id, name, path, parent_id}, brand {brand_id, name} or null}
+//   list of {category_id, name, path, parent_id}, brand {brand_id, name} or null, document JSON}
 // Columns: seen
 UNWIND $items AS row
 MERGE (item:Item {item_id: row.item_id})
@@ -19,6 +19,7 @@ CALL (item, row, newer) {
   SET
     item += row.fields,
     item.known = true,
+    item.document = row.document,
     item.deleted = null,
     item.catalog_revision = row.revision,
     item.facts_revision = item.facts_revision + 1,

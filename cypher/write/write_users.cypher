@@ -1,7 +1,7 @@
 // Purpose: write user documents unless a newer one, or a newer tombstone, is there: properties and
 //   declared categories.
 // Parameters: $users list of {user_id string, revision integer, fields map, categories list of
-//   list of {category_id, name, path, parent_id}}
+//   list of {category_id, name, path, parent_id}, document JSON}
 // Columns: seen
 UNWIND $users AS row
 MERGE (user:User {user_id: row.user_id})
@@ -30,6 +30,7 @@ CALL (user, row, tombstone, newer) {
   SET
     user += row.fields,
     user.known = true,
+    user.document = row.document,
     user.catalog_revision = row.revision,
     user.facts_revision = user.facts_revision + 1,
     user.stale_since = coalesce(user.stale_since, datetime()),

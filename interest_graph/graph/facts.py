@@ -6,6 +6,8 @@ import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from ..item import category_levels
 from .store import Row, run, run_for
 
@@ -68,6 +70,7 @@ def write_items(tx: neo4j.ManagedTransaction, items: Iterable[tuple[dict[str, An
             "fields": _item_fields(document),
             "categories": _category_paths(document),
             "brand": _brand(document.get("brand")),
+            "document": _as_sent(document),
         }
         for document, revision in items
     ]
@@ -82,6 +85,7 @@ def write_users(tx: neo4j.ManagedTransaction, users: Iterable[tuple[dict[str, An
             "revision": revision,
             "fields": _property_fields(document),
             "categories": _category_paths(document),
+            "document": _as_sent(document),
         }
         for document, revision in users
     ]
@@ -96,6 +100,11 @@ def delete_item(tx: neo4j.ManagedTransaction, item_id: str, revision: int) -> in
 def delete_user(tx: neo4j.ManagedTransaction, user_id: str, revision: int) -> int:
     """Erase a user and leave a tombstone; 0 when a newer document is there."""
     return int(run(tx, "write/delete_user", user_id=user_id, revision=revision)[0]["deleted"])
+
+
+def _as_sent(document: dict[str, Any]) -> str:
+    """The document byte for byte as the serving state keeps it, so that it can be rebuilt."""
+    return orjson.dumps(document).decode()
 
 
 def _event_row(event: Event) -> Row:

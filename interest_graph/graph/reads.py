@@ -128,6 +128,63 @@ def fetch_model_in_service(tx: neo4j.ManagedTransaction) -> str | None:
     return rows[0]["model_version"] if rows else None
 
 
+def list_user_ids(tx: neo4j.ManagedTransaction, after: str, limit: int) -> list[str]:
+    """At most `limit` users after an id, in order of id."""
+    return [row["user_id"] for row in run(tx, "read/list_user_ids", after=after, limit=limit)]
+
+
+def list_erased_user_ids(tx: neo4j.ManagedTransaction, after: str, limit: int) -> list[str]:
+    """At most `limit` erased users after an id, in order of id."""
+    rows = run(tx, "read/list_erased_user_ids", after=after, limit=limit)
+    return [row["user_id"] for row in rows]
+
+
+def list_item_ids(tx: neo4j.ManagedTransaction, after: str, limit: int) -> list[str]:
+    """At most `limit` items after an id that the catalogue knows or knew, in order of id."""
+    return [row["item_id"] for row in run(tx, "read/list_item_ids", after=after, limit=limit)]
+
+
+def fetch_users(tx: neo4j.ManagedTransaction, user_ids: Sequence[str]) -> dict[str, Row]:
+    """Rows with known, document (JSON or None), revision and erased, by user."""
+    rows = run(tx, "read/fetch_users", user_ids=list(user_ids))
+    return {row["user_id"]: row for row in rows}
+
+
+def fetch_items(tx: neo4j.ManagedTransaction, item_ids: Sequence[str]) -> dict[str, Row]:
+    """Rows with known, document (JSON or None) and revision, by item."""
+    rows = run(tx, "read/fetch_items", item_ids=list(item_ids))
+    return {row["item_id"]: row for row in rows}
+
+
+def fetch_seen_items(
+    tx: neo4j.ManagedTransaction,
+    user_ids: Sequence[str],
+    relationships: Sequence[str],
+    limit: int,
+) -> dict[str, list[tuple[str, str]]]:
+    """(item_id, relationship) of what each user has seen, newest first."""
+    rows = run(
+        tx,
+        "read/fetch_seen_items",
+        user_ids=list(user_ids),
+        relationships=list(relationships),
+        limit=limit,
+    )
+    return {row["user_id"]: [(item, kind) for item, kind in row["seen"]] for row in rows}
+
+
+def fetch_recent_events(
+    tx: neo4j.ManagedTransaction, user_ids: Sequence[str], since_ms: int
+) -> list[Row]:
+    """event_id, body_hash and recorded_at_ms of what was accepted since a moment."""
+    return run(tx, "read/fetch_recent_events", user_ids=list(user_ids), since_ms=since_ms)
+
+
+def fetch_catalog_revisions(tx: neo4j.ManagedTransaction) -> Row:
+    """The highest revisions of `items` and `users` in the graph."""
+    return run(tx, "read/fetch_catalog_revisions")[0]
+
+
 def fetch_training_items(tx: neo4j.ManagedTransaction) -> list[Row]:
     """Every item with what training needs of it."""
     return run(tx, "read/fetch_training_items")

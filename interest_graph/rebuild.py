@@ -1,0 +1,492 @@
+"""Rebuilds the serving state from Neo4j and the log, while events and documents go on coming.
+
+What is kept of a user or an item in Redis is what the graph holds of it, and what the log holds
+that is not in the graph yet. Of each id the serving state is looked at first, then the log, then
+the graph: an entry that left the log in between is in the graph by then. It is written in one step
+unless it has changed since it was looked at; then it is looked at again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import structlog
+
+from . import redis_client as keys
+from .errors import StreamUnavailableError
+from .event import Event
+from .graph import learned, reads
+from .history import HistoryEvent, newest, pack, unpack
+from .published_model import folds
+from .redis_client import script, translated
+from .serving_state import ServingState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import redis
+
+    from .event_stream import Entry, EventStream
+    from .graph.store import GraphStore, Row
+    from .settings import Settings
+
+PAGE = 500
+TRIES = 20
+PAUSE_S = 0.05
+LOG_PAGE = 1000
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass
+class Rebuilt:
+    """What a rebuild did.
+
+    Args:
+        users: Users looked at.
+        items: Items looked at.
+        changed_users: Users of whom something else was kept before.
+        changed_items: Items of which something else was kept before.
+        given_up: Ids that kept changing; a further run takes them.
+        missing_documents: Items and users described before the graph kept documents; send them
+            again.
+        model_version: The model in service, when no manifest named it any more.
+    """
+
+    users: int = 0
+    items: int = 0
+    changed_users: int = 0
+    changed_items: int = 0
+    given_up: list[str] = field(default_factory=list)
+    missing_documents: int = 0
+    model_version: str | None = None
+
+    @property
+    def changed(self) -> int:
+        """Users and items of which something else was kept before."""
+        return self.changed_users + self.changed_items
+
+
+@dataclass
+class _Pending:
+    """What the log holds that may not be in the graph yet.
+
+    Args:
+        events: Of each user, those before a deletion left out.
+        users: Newest revision and document, b"" for a deletion, by user.
+        items: The same by item.
+        erased: Users with a deletion among the entries: what the graph holds of them does not
+            count any more.
+    """
+
+    events: defaultdict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    users: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    items: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a user.
+
+    Args:
+        history: Oldest first.
+        document: JSON; b"" for none.
+        tombstone: Whether the user was erased.
+        revision: Of the document or the tombstone; 0 for neither.
+        seen: Members of the seen set.
+        history_revision: "" without a history.
+    """
+
+    history: tuple[HistoryEvent, ...]
+    document: bytes
+    tombstone: bool
+    revision: int
+    seen: frozenset[int]
+    history_revision: str = field(default="", compare=False)
+
+
+class ServingRebuild:
+    """Rebuilds histories, seen items, documents, tombstones, counters and the duplicate window.
+
+    Args:
+        graph: Neo4j.
+        client: The log's and serving state's Redis.
+        stream: The log.
+        settings: Bounds.
+        write: Whether to write; otherwise differences are only counted.
+    """
+
+    def __init__(
+        self,
+        graph: GraphStore,
+        client: redis.Redis,
+        stream: EventStream,
+        settings: Settings,
+        *,
+        write: bool = True,
+    ) -> None:
+        self._graph, self._client, self._settings, self._write = graph, client, settings, write
+        self._stream = stream
+        self._rebuild_user = script(client, "rebuild_user")
+        self._rebuild_item = script(client, "rebuild_item")
+        self._codes = {name: code for code, name in enumerate(settings.relationships)}
+        self._seen_codes = {
+            settings.event_type_names.index(name) for name in settings.seen_event_types
+        }
+
+    def run(self, progress: Callable[[str, int], None] = lambda _what, _done: None) -> Rebuilt:
+        """All of it.
+
+        Args:
+            progress: Told of `items` and `users` how many are done.
+
+        Raises:
+            TransientError: Neo4j or Redis is away; what was done stays done.
+        """
+        done = Rebuilt()
+        if self._write:
+            self._raise_counters()
+        for page in _pages(self._item_ids()):
+            self.items(page, done)
+            progress("items", done.items)
+        for page in _pages(self._user_ids()):
+            self.users(page, done)
+            progress("users", done.users)
+        if self._write:
+            done.model_version = self._restore_manifest()
+        return done
+
+    def users(self, user_ids: Sequence[str], done: Rebuilt | None = None) -> Rebuilt:
+        """Some users, whatever is kept of them."""
+        done = done or Rebuilt()
+        done.users += len(user_ids)
+        waiting = list(user_ids)
+        for attempt in range(TRIES):
+            waiting = self._try_users(waiting, done, first=attempt == 0)
+            if not waiting:
+                return done
+            time.sleep(PAUSE_S)
+        if self._write:
+            done.given_up += waiting
+        else:
+            done.changed_users += len(waiting)
+        return done
+
+    def items(self, item_ids: Sequence[str], done: Rebuilt | None = None) -> Rebuilt:
+        """Some items, whatever is kept of them."""
+        done = done or Rebuilt()
+        done.items += len(item_ids)
+        kept = self._kept_items(item_ids)
+        pending = self._pending().items
+        rows = self._graph.read(lambda tx: reads.fetch_items(tx, item_ids))
+        for item_id in item_ids:
+            held, row = kept[item_id], rows.get(item_id)
+            if row is not None and row["known"] and row["document"] is None:
+                done.missing_documents += 1
+                continue
+            wish = (row["revision"], (row["document"] or "").encode()) if row else (0, b"")
+            wish = max(wish, pending.get(item_id, (0, b"")))
+            if held[0] > wish[0]:
+                if wish[0]:
+                    continue  # it has changed since the log was read
+                wish = (held[0], b"")  # neither the log nor the graph knows it: its write was lost
+            if held != wish and (not self._write or self._write_item(item_id, *wish)):
+                done.changed_items += 1
+        return done
+
+    def _try_users(self, user_ids: Sequence[str], done: Rebuilt, *, first: bool) -> list[str]:
+        """Those of the users that changed meanwhile; if nothing is written, those that differ."""
+        kept = self._kept_users(user_ids)
+        pending = self._pending()
+        wanted = self._wanted_users(user_ids, pending, kept)
+        again = []
+        for user_id in user_ids:
+            held, wish = kept[user_id], wanted[user_id]
+            if wish is None:
+                done.missing_documents += 1
+            elif held != wish and not (self._write and self._write_user(user_id, held, wish)):
+                again.append(user_id)
+            elif held != wish:
+                done.changed_users += 1
+        if self._write and first:
+            self._remember(user_ids, pending)
+        return again
+
+    def _wanted_users(
+        self, user_ids: Sequence[str], pending: _Pending, kept: Mapping[str, _Kept]
+    ) -> dict[str, _Kept | None]:
+        """What the graph and the log say of users; None where the graph has no document."""
+        settings = self._settings
+        seen_types = [settings.relationships[code] for code in sorted(self._seen_codes)]
+
+        def read(tx: Any) -> tuple[Any, Any, Any]:
+            count = settings.history_events
+            return (
+                reads.fetch_users(tx, user_ids),
+                reads.fetch_user_events(tx, user_ids, count, self._codes),
+                reads.fetch_seen_items(tx, user_ids, seen_types, settings.seen_items),
+            )
+
+        described, histories, seen = self._graph.read(read)
+        return {
+            user_id: self._wanted_user(
+                described.get(user_id),
+                () if user_id in pending.erased else histories.get(user_id, ()),
+                [] if user_id in pending.erased else seen.get(user_id, []),
+                pending.events.get(user_id, []),
+                pending.users.get(user_id),
+                kept[user_id],
+            )
+            for user_id in user_ids
+        }
+
+    def _wanted_user(
+        self,
+        row: Row | None,
+        history: Sequence[HistoryEvent],
+        seen: Sequence[Sequence[str]],
+        events: Sequence[Event],
+        sent: tuple[int, bytes] | None,
+        kept: _Kept,
+    ) -> _Kept | None:
+        """What the graph and the log say of a user."""
+        row = row or {"known": False, "document": None, "revision": 0, "erased": 0}
+        if row["known"] and row["document"] is None and sent is None:
+            return None
+        document, revision = (row["document"] or "").encode(), int(row["revision"])
+        erased = int(row["erased"])
+        if sent is not None and sent[0] > max(revision, erased):
+            revision, document = sent
+            if not document:
+                revision, erased = 0, sent[0]
+        if erased > revision:
+            return _Kept((), b"", tombstone=True, revision=erased, seen=frozenset())
+        stamp = {event.event_id: event.revision for event in kept.history}
+        known = {event.event_id: event for event in history}
+        for event in events:
+            if event.event_type in self._settings.event_types:
+                known.setdefault(event.event_id, event.history_event)
+        size = self._settings.history_events
+        recent = newest(
+            (replace(one, revision=stamp.get(one.event_id, 0)) for one in known.values()), size
+        )
+        members = {keys.seen_member(item, self._codes[kind]) for item, kind in seen}
+        members |= {
+            keys.seen_member(event.item_id, event.event_code)
+            for event in events
+            if event.event_code in self._seen_codes
+        }
+        bound = self._settings.seen_items
+        if len(members) >= bound and len(kept.seen) == bound:
+            members = set(kept.seen)  # which are forgotten is chance: what is kept is as good
+        return _Kept(
+            recent,
+            document,
+            tombstone=False,
+            revision=revision,
+            seen=frozenset(islice(sorted(members), bound)),
+        )
+
+    def _kept_users(self, user_ids: Sequence[str]) -> dict[str, _Kept]:
+        """What is kept of users."""
+        with translated(StreamUnavailableError, "the serving state"):
+            pipeline = self._client.pipeline(transaction=False)
+            for user_id in user_ids:
+                pipeline.hmget(keys.user_key(user_id), ["h", "r", "d", "t"])
+                pipeline.zscore(keys.USER_REVISIONS, user_id)
+                pipeline.smembers(keys.seen_key(user_id))
+            answers = pipeline.execute()
+        kept = {}
+        for place, user_id in enumerate(user_ids):
+            (history, revision, document, tombstone), score, seen = answers[3 * place :][:3]
+            kept[user_id] = _Kept(
+                unpack(history or b""),
+                document or b"",
+                tombstone=tombstone is not None,
+                revision=int(score or 0),
+                seen=frozenset(int(member) for member in seen),
+                history_revision=(revision or b"").decode(),
+            )
+        return kept
+
+    def _write_user(self, user_id: str, held: _Kept, wish: _Kept) -> bool:
+        """Write what is to be kept of a user, unless it has changed."""
+        revision = held.history_revision
+        if wish.history and not revision:
+            with translated(StreamUnavailableError, "the serving state"):
+                revision = str(int(self._client.get(keys.HISTORY_REVISION) or 0))
+        with translated(StreamUnavailableError, "the serving state"):
+            written = self._rebuild_user(
+                keys=[
+                    keys.user_key(user_id),
+                    keys.seen_key(user_id),
+                    keys.USER_REVISIONS,
+                    keys.USER_IDS,
+                ],
+                args=[
+                    user_id,
+                    held.history_revision,
+                    str(held.revision) if held.revision else "",
+                    pack(wish.history),
+                    len(wish.history),
+                    revision,
+                    wish.document,
+                    str(wish.revision) if wish.revision else "",
+                    "t" if wish.tombstone else "",
+                    *sorted(wish.seen),
+                ],
+            )
+        return bool(written)
+
+    def _kept_items(self, item_ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+        """Revision and document of items as they are kept; (0, b"") where there is nothing."""
+        with translated(StreamUnavailableError, "the serving state"):
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hmget(keys.ITEMS, list(item_ids))
+            pipeline.zmscore(keys.ITEM_REVISIONS, list(item_ids))
+            documents, scores = pipeline.execute()
+        return {
+            item_id: (int(score or 0), document or b"")
+            for item_id, document, score in zip(item_ids, documents, scores, strict=True)
+        }
+
+    def _write_item(self, item_id: str, revision: int, document: bytes) -> bool:
+        """Write what is to be kept of an item, unless a newer document is there."""
+        with translated(StreamUnavailableError, "the serving state"):
+            return bool(
+                self._rebuild_item(
+                    keys=[keys.ITEMS, keys.ITEM_REVISIONS, keys.ITEM_IDS],
+                    args=[item_id, revision, document],
+                )
+            )
+
+    def _remember(self, user_ids: Sequence[str], pending: _Pending) -> None:
+        """Fill the duplicate window with what was accepted within it."""
+        now_ms, window = int(time.time() * 1000), self._settings.duplicate_window_s
+        since = now_ms - window * 1000
+        found = self._graph.read(lambda tx: reads.fetch_recent_events(tx, user_ids, since))
+        known = [(row["event_id"], row["body_hash"], row["recorded_at_ms"]) for row in found]
+        known += [
+            (event.event_id, event.body_hash, event.recorded_at_ms)
+            for user_id in user_ids
+            for event in pending.events.get(user_id, [])
+        ]
+        with translated(StreamUnavailableError, "the serving state"):
+            pipeline = self._client.pipeline(transaction=False)
+            for event_id, body_hash, recorded_at_ms in known:
+                left = window - (now_ms - recorded_at_ms) // 1000
+                if left > 0:
+                    pipeline.set(keys.event_key(event_id), body_hash, ex=left, nx=True)
+            pipeline.execute()
+
+    def _pending(self) -> _Pending:
+        """What the log holds."""
+        pending = _Pending()
+        for entry in self._stream.entries(LOG_PAGE):
+            _add(pending, entry)
+        return pending
+
+    def _raise_counters(self) -> None:
+        """Counters above all that was ever given out, so that nothing new seems old."""
+        highest = self._graph.read(reads.fetch_catalog_revisions)
+        pending = self._pending()
+        items = max([highest["items"], *(revision for revision, _ in pending.items.values())])
+        users = max([highest["users"], *(revision for revision, _ in pending.users.values())])
+        with translated(StreamUnavailableError, "the serving state"):
+            # Lost with its Redis, the counter goes on from the clock: it never ran faster than
+            # a thousand a second on average, so that this is above all that was answered.
+            self._client.set(keys.HISTORY_REVISION, int(time.time() * 1000), nx=True)
+            for name, least in ((keys.CATALOG_REVISION, items), (keys.USERS_REVISION, users)):
+                self._client.set(name, least, nx=True)
+                missing = least - int(self._client.get(name) or 0)
+                if missing > 0:
+                    self._client.incrby(name, missing)
+
+    def _restore_manifest(self) -> str | None:
+        """Name the graph's model in service as the published one, if none is named.
+
+        Its deltas are lost then, but those that were folded: all items become stale, so that the
+        update workers publish them again.
+        """
+        version = self._graph.read(reads.fetch_model_in_service)
+        folder = self._settings.models_dir
+        if version is None or not (folder / version).is_dir():
+            return None
+        serving = ServingState(self._client, self._settings)
+        if not serving.restore_manifest(version, max(folds(folder, version), default=0)):
+            return None
+        learned.mark_all_items_stale(self._graph)
+        return version
+
+    def _item_ids(self) -> Iterator[str]:
+        """Every item that the log, the graph or the serving state has a document of."""
+        yield from self._pending().items
+        yield from self._listed(reads.list_item_ids)
+        with translated(StreamUnavailableError, "the serving state"):
+            for item_id, _ in self._client.hscan_iter(keys.ITEMS, count=LOG_PAGE):
+                yield item_id.decode()
+
+    def _user_ids(self) -> Iterator[str]:
+        """Every user of the log, of the graph, erased ones too, and of the serving state."""
+        pending = self._pending()
+        yield from (*pending.users, *pending.events)
+        yield from self._listed(reads.list_user_ids)
+        yield from self._listed(reads.list_erased_user_ids)
+        prefix = keys.user_key("")
+        with translated(StreamUnavailableError, "the serving state"):
+            for key in self._client.scan_iter(f"{prefix}*", count=LOG_PAGE):
+                yield key.decode().removeprefix(prefix)
+
+    def _listed(self, read: Callable[..., list[str]]) -> Iterator[str]:
+        """All ids of a list that is read in pages."""
+        after = ""
+        while True:
+            page = self._graph.read(lambda tx, after=after: read(tx, after, PAGE))  # type: ignore[misc]
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1]
+
+
+def _add(pending: _Pending, entry: Entry) -> None:
+    """Note an entry of the log."""
+    match entry.kind:
+        case "event":
+            event = Event.from_json(entry.payload)
+            pending.events[event.user_id].append(event)
+        case "item" | "user":
+            document = orjson.loads(entry.payload)
+            held = pending.items if entry.kind == "item" else pending.users
+            identifier = document[f"{entry.kind}_id"]
+            held[identifier] = max(held.get(identifier, (0, b"")), (entry.revision, entry.payload))
+        case "delete_item" | "delete_user":
+            held = pending.items if entry.kind == "delete_item" else pending.users
+            identifier = entry.payload.decode()
+            held[identifier] = max(held.get(identifier, (0, b"")), (entry.revision, b""))
+            if entry.kind == "delete_user":
+                pending.events.pop(identifier, None)
+                pending.erased.add(identifier)
+        case _:
+            logger.warning("entry_of_unknown_kind", kind=entry.kind)
+
+
+def _pages(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Ids in pages, each id once."""
+    known: set[str] = set()
+    page: list[str] = []
+    for identifier in ids:
+        if identifier in known:
+            continue
+        known.add(identifier)
+        page.append(identifier)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
