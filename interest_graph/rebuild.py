@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 PAGE = 500
 TRIES = 20
-PAUSE_S = 0.05
 LOG_PAGE = 1000
 
 logger = structlog.get_logger(__name__)
@@ -166,12 +165,9 @@ class ServingRebuild:
         """Some users, whatever is kept of them."""
         done = done or Rebuilt()
         done.users += len(user_ids)
-        waiting = list(user_ids)
-        for attempt in range(TRIES):
-            waiting = self._try_users(waiting, done, first=attempt == 0)
-            if not waiting:
-                return done
-            time.sleep(PAUSE_S)
+        waiting = self._try_users(user_ids, done, first=True)
+        for _ in range(TRIES):  # one by one, since that is over before the user does anything
+            waiting = [one for one in waiting if self._try_users([one], done, first=False)]
         if self._write:
             done.given_up += waiting
         else:

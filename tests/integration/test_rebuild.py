@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import MakeEvent, Query
 
 NOW = 1_700_000_000
+PAUSE_S = 0.005
 
 
 @pytest.fixture
@@ -236,7 +237,7 @@ class Load:
     def send(self, sender: int) -> None:
         """Send events of random users, and now and then another title of an item."""
         chance, stream, number = random.Random(sender), EventStream(self.log, self.settings), 0
-        while not self.stop.is_set():
+        while not self.stop.wait(PAUSE_S):
             number += 1
             user, item = f"u-{chance.randrange(4, 30)}", f"item-{chance.randrange(20):02d}"
             kind = chance.choice(["view", "purchase"])
@@ -269,7 +270,7 @@ def test_a_rebuild_under_load_loses_nothing(
     with ThreadPoolExecutor(4) as pool:
         work = [pool.submit(load.send, sender) for sender in range(3)] + [pool.submit(load.move)]
         try:
-            for _ in range(8):
+            for _ in range(4):
                 for user in chance.sample(range(4, 30), 8):
                     log.hdel(keys.user_key(f"u-{user}"), "h", "n", "r")
                 assert not rebuild().given_up
