@@ -40,6 +40,8 @@ class Ingested:
         user_ids: Users that are stale now.
         item_ids: Items that are stale now.
         buried: Entries moved to the dead letters.
+        doubtful_user_ids: Users whose history in Redis may hold what the graph does not: an event
+            that was buried, or known already and sent again at another time.
         oldest_recorded_at_ms: When the oldest event of the batch was accepted.
     """
 
@@ -48,6 +50,7 @@ class Ingested:
     user_ids: set[str] = field(default_factory=set)
     item_ids: set[str] = field(default_factory=set)
     buried: int = 0
+    doubtful_user_ids: set[str] = field(default_factory=set)
     recorded_at_ms: list[int] = field(default_factory=list)
 
 
@@ -87,6 +90,7 @@ def _one_by_one(
         total.buried += one.buried
         total.user_ids |= one.user_ids
         total.item_ids |= one.item_ids
+        total.doubtful_user_ids |= one.doubtful_user_ids
         total.recorded_at_ms += one.recorded_at_ms
     return total
 
@@ -101,11 +105,21 @@ def _bury_or_wait(
         )
         if stream.bury(entry, reason):
             logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
-            return Ingested(buried=1)
+            return Ingested(buried=1, doubtful_user_ids=_user_of(entry))
         logger.error("dead_letters_full", entry_id=entry.entry_id, kind=entry.kind)
         return Ingested()
     logger.warning("entry_failed", entry_id=entry.entry_id, kind=entry.kind, exc_info=error)
     return Ingested()
+
+
+def _user_of(entry: Entry) -> set[str]:
+    """The user of an event, as far as it can be read."""
+    if entry.kind != "event":
+        return set()
+    try:
+        return {Event.from_json(entry.payload).user_id}
+    except InvalidEventError:
+        return set()
 
 
 def _write_batch(
@@ -164,6 +178,10 @@ def _write_events(
         raise PoisonError(str(error)) from error
     fresh = _fresh(tx, events, settings)
     ingested.duplicates += len(entries) - len(fresh)
+    new = {event.event_id for event in fresh}
+    ingested.doubtful_user_ids |= {
+        one.user_id for one in events.values() if one.event_id not in new
+    }
     if not fresh:
         return
     users = _user_rows(fresh)

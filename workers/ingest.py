@@ -20,6 +20,7 @@ from interest_graph.graph.schema import migrate
 from interest_graph.ingest import ingest
 from interest_graph.logs import configure_logs
 from interest_graph.metrics import build_metrics
+from interest_graph.rebuild import ServingRebuild
 from interest_graph.redis_client import check_durability
 from interest_graph.services import build_services
 from interest_graph.settings import load_settings
@@ -47,6 +48,9 @@ class IngestWorker:
         self._services = services
         self._wake_ups = wake_ups
         self._metrics = metrics
+        self._rebuild = ServingRebuild(
+            services.graph, services.log, services.events, services.settings
+        )
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._stopping = threading.Event()
         self._next_sweep = 0.0
@@ -89,9 +93,11 @@ class IngestWorker:
             self._wake_ups.sweep(self._services.graph)
 
     def _apply(self, done: Ingested) -> None:
-        """Count what a batch did and wake the update workers."""
+        """Count what a batch did, put histories right, and wake the update workers."""
         now_ms = time.time() * 1000
         self._metrics.events_applied.inc(done.events)
+        if done.doubtful_user_ids:
+            self._rebuild.users(sorted(done.doubtful_user_ids))
         if done.buried:
             self._metrics.events_dead_lettered.labels("poison").inc(done.buried)
         for recorded_at_ms in done.recorded_at_ms:

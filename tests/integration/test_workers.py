@@ -16,7 +16,7 @@ from interest_graph.graph import learned
 from interest_graph.metrics import build_metrics
 from interest_graph.services import build_services
 from tests.integration.published_directory import FIRST
-from tests.integration.shop import ITEMS, Shop
+from tests.integration.shop import ITEMS, Shop, rfc3339
 from workers import ingest as ingest_worker
 from workers.celery_factory import create_celery
 from workers.ingest import IngestWorker
@@ -117,6 +117,30 @@ def test_what_a_dead_worker_left_is_taken_over(
     worker.stop()
     thread.join(10)
     assert services.events.dead_letters() == 0
+
+
+def test_a_history_forgets_what_the_graph_refuses(
+    worker: IngestWorker, services: Services, shop: Shop
+) -> None:
+    """After the duplicate window a conflict, and an event at another time, change no history."""
+    services.events.ensure_group()
+    shop.send("u-1", ("view", ITEMS[0]), ("view", ITEMS[1]), ("purchase", ITEMS[2]))
+    worker._step()
+    before = services.serving.read("u-1", with_seen=True)
+    for key in services.log.scan_iter("ig:event:*"):
+        services.log.delete(key)
+    services.log.hset(keys.user_key("u-1"), mapping={"h": b"", "n": 0})  # it forgot them
+    conflict = shop.event("u-1-0", "u-1", ITEMS[5], "purchase")
+    again = shop.event("u-1-1", "u-1", ITEMS[1], "view", occurred_at=rfc3339(shop.now - 60))
+    assert services.events.accept([conflict, again]).accepted == 2
+    spoiled = services.serving.read("u-1", with_seen=True)
+    assert {event.item_id for event in spoiled.history} == {ITEMS[5], ITEMS[1]}
+    worker._step()
+    after = services.serving.read("u-1", with_seen=True)
+    assert after.history == before.history
+    assert set(after.seen) == set(before.seen)
+    assert after.history_revision >= spoiled.history_revision
+    assert services.events.dead_letters() == 2
 
 
 def test_the_loop_waits_for_what_is_away(
