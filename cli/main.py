@@ -6,6 +6,7 @@ from dataclasses import asdict
 import typer
 
 from . import (
+    backup_commands,
     config_commands,
     dead_letter_commands,
     demo_command,
@@ -36,6 +37,8 @@ app.command()(stack_commands.status)
 app.command()(load_command.load)
 app.command()(train_command.train)
 app.command()(rebuild_command.rebuild_serving)
+app.command()(backup_commands.backup)
+app.command()(backup_commands.restore)
 app.command()(evaluate_command.evaluate)
 app.command()(tune_command.tune)
 app.command()(demo_command.demo)

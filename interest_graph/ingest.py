@@ -59,32 +59,34 @@ def ingest(
 ) -> Ingested:
     """Bring a batch into the graph and acknowledge it.
 
-    A batch that fails is tried again entry by entry, so that one poisonous entry is buried alone.
+    A batch that fails is halved until what fails is one entry: so a poisonous one is buried alone,
+    and costs the others a few transactions.
 
     Raises:
         TransientError: Neo4j or the log is away; nothing was acknowledged, so nothing is lost.
         SettingsError: Neo4j refuses the user name or password; likewise.
     """
     try:
-        ingested = graph.write(lambda tx: _write_batch(tx, entries, settings))
+        ingested = graph.write(lambda tx: write_entries(tx, entries, settings))
     except (TransientError, SettingsError):
         raise  # nothing is wrong with the entries
     except Exception as error:  # noqa: BLE001 whatever the batch holds, the loop must go on
         if len(entries) > 1:
             logger.warning("ingest_batch_split", entries=len(entries), error=type(error).__name__)
-            return _one_by_one(entries, graph, stream, settings)
+            return _in_halves(entries, graph, stream, settings)
         return _bury_or_wait(entries[0], error, stream, settings)
     stream.acknowledge(entries)
     return ingested
 
 
-def _one_by_one(
+def _in_halves(
     entries: Sequence[Entry], graph: GraphStore, stream: EventStream, settings: Settings
 ) -> Ingested:
-    """Every entry in a transaction of its own."""
+    """Each half of the entries in a transaction of its own, in their order."""
     total = Ingested()
-    for entry in entries:
-        one = ingest([entry], graph, stream, settings)
+    middle = len(entries) // 2
+    for half in (entries[:middle], entries[middle:]):
+        one = ingest(half, graph, stream, settings)
         total.events += one.events
         total.duplicates += one.duplicates
         total.buried += one.buried
@@ -122,10 +124,14 @@ def _user_of(entry: Entry) -> set[str]:
         return set()
 
 
-def _write_batch(
+def write_entries(
     tx: neo4j.ManagedTransaction, entries: Sequence[Entry], settings: Settings
 ) -> Ingested:
-    """Write entries in their order; neighbours of one kind share a statement."""
+    """Write entries in their order; neighbours of one kind share a statement.
+
+    Raises:
+        PoisonError: One of them can never be written; nothing is.
+    """
     ingested = Ingested()
     for kind, group in groupby(entries, key=lambda entry: entry.kind):
         batch = list(group)

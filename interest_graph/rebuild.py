@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import orjson
 import structlog
 
 from . import redis_client as keys
-from .errors import StreamUnavailableError
+from .errors import InvalidEventError, StreamUnavailableError
 from .event import Event
 from .graph import learned, reads
 from .history import HistoryEvent, newest, pack, unpack
@@ -451,11 +452,12 @@ class ServingRebuild:
 
 
 def _add(pending: _Pending, entry: Entry) -> None:
-    """Note an entry of the log."""
+    """Note an entry of the log; what can never be written says nothing."""
     match entry.kind:
         case "event":
-            event = Event.from_json(entry.payload)
-            pending.events[event.user_id].append(event)
+            with suppress(InvalidEventError):
+                event = Event.from_json(entry.payload)
+                pending.events[event.user_id].append(event)
         case "item" | "user":
             document = orjson.loads(entry.payload)
             held = pending.items if entry.kind == "item" else pending.users

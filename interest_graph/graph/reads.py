@@ -180,6 +180,11 @@ def fetch_recent_events(
     return run(tx, "read/fetch_recent_events", user_ids=list(user_ids), since_ms=since_ms)
 
 
+def fetch_facts(tx: neo4j.ManagedTransaction, user_ids: Sequence[str]) -> list[Row]:
+    """Every event of users as it was recorded, by user and time."""
+    return run(tx, "read/fetch_facts", user_ids=list(user_ids))
+
+
 def fetch_catalog_revisions(tx: neo4j.ManagedTransaction) -> Row:
     """The highest revisions of `items` and `users` in the graph."""
     return run(tx, "read/fetch_catalog_revisions")[0]

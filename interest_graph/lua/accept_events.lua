@@ -89,8 +89,21 @@ for i = 1, count do
     statuses[i], sent[duplicate_key], fresh = 0, body, fresh + 1
   end
 end
+-- A later list of anyone in this request shows at least the revision that is answered: who waits
+-- for it would wait for ever after a resend.
+local function shown(revision)
+  for i = 1, count do
+    local user = KEYS[3 * i + 1]
+    if statuses[i] == 1 and redis.call('HEXISTS', user, 'h') == 1 then
+      redis.call('HSET', user, 'r', revision)
+    end
+  end
+end
+
 if fresh == 0 then
-  return {tonumber(redis.call('GET', KEYS[2]) or '0'), statuses}
+  local reached = tonumber(redis.call('GET', KEYS[2]) or '0')
+  shown(reached)
+  return {reached, statuses}
 end
 if redis.call('XLEN', KEYS[1]) + fresh > bound then return 'FULL' end
 
@@ -114,4 +127,5 @@ end
 for user, history in pairs(histories) do
   redis.call('HSET', user, 'h', history, 'n', sizes[user], 'r', revision)
 end
+shown(revision)
 return {revision, statuses}

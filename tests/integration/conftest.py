@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from interest_graph.documents import Documents
 from interest_graph.event import Event, parse_event
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 
     Query = Callable[..., list[dict[str, Any]]]
     MakeEvent = Callable[..., Event]
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """What a command did to the logs ends with its test, whose stderr is closed then."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

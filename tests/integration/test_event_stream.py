@@ -255,3 +255,20 @@ def test_a_log_without_its_group_is_an_error_to_wait_on(
     gone.join()
     events.ensure_group()
     assert events.read("test", 10, 10) == []
+
+
+def test_a_resend_answers_a_revision_that_its_users_lists_reach(
+    events: EventStream, serving: ServingState, make_event: Any
+) -> None:
+    """Whoever waits for the revision of a 202 sees it, after a resend too; histories stay."""
+    events.accept([make_event("e-1", "u-1"), make_event("e-2", "u-2")])
+    events.accept([make_event("e-3", "u-3")])
+    before = {user: serving.read(user, with_seen=False).history for user in ("u-1", "u-2", "u-4")}
+    resent = events.accept([make_event("e-1", "u-1"), make_event("e-2", "u-2")])
+    mixed = events.accept([make_event("e-2", "u-2"), make_event("e-4", "u-4")])
+    assert resent.accepted == 0
+    assert serving.read("u-1", with_seen=False).history_revision >= resent.history_revision
+    for user in ("u-2", "u-4"):
+        assert serving.read(user, with_seen=False).history_revision >= mixed.history_revision
+    for user in ("u-1", "u-2"):
+        assert serving.read(user, with_seen=False).history == before[user]

@@ -1,0 +1,235 @@
+"""A backup leads to the same graph, the same keys and the same serving state."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from interest_graph.api_key import ApiKeyStore
+from interest_graph.backup import read_backup, restore_backup, verify_backup, write_backup
+from interest_graph.errors import CheckpointError
+from interest_graph.ingest import PoisonError, ingest
+from interest_graph.item import ItemInput
+from interest_graph.rebuild import ServingRebuild
+from interest_graph.user import UserInput
+from tests.conftest import DELETE_EVERYTHING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import redis
+    from neo4j import Driver
+
+    from interest_graph.documents import Documents
+    from interest_graph.event_stream import EventStream
+    from interest_graph.graph.store import GraphStore
+    from interest_graph.settings import Settings
+    from tests.integration.conftest import MakeEvent, Query
+
+FACTS = """
+MATCH (u:User)-[e]->(i:Item) WHERE e.event_id IS NOT NULL
+RETURN u.user_id AS user, i.item_id AS item, type(e) AS type, properties(e) AS fields
+ORDER BY e.event_id"""
+ITEMS = """
+MATCH (i:Item)
+RETURN i.item_id AS item, i.known AS known, i.document AS document, i.event_count AS events,
+  round(i.popularity, 6) AS popularity, i.catalog_revision AS revision,
+  COLLECT { MATCH (i)-[:IN_CATEGORY]->(c) RETURN c.path ORDER BY c.path } AS categories,
+  COLLECT { MATCH (i)-[:MADE_BY]->(b) RETURN b.name } AS brands
+ORDER BY item"""
+USERS = """
+MATCH (u:User) RETURN u.user_id AS user, u.known AS known, u.document AS document
+ORDER BY user"""
+
+
+@pytest.fixture
+def busy_shop(
+    items: Documents,
+    users: Documents,
+    events: EventStream,
+    graph: GraphStore,
+    settings: Settings,
+    make_event: MakeEvent,
+) -> None:
+    """Items, users and events of all kinds, deletions among them; one event waits in the log."""
+    items.put(
+        [
+            ItemInput(
+                item_id=f"item-{n:02d}",
+                title=f"Lampe {n}",
+                categories=[["Home", f"Light {n % 3}"]],
+                brand="Acme",
+                properties={"colours": ["red"], "size": n},
+            ).document
+            for n in range(10)
+        ]
+    )
+    users.put([UserInput(user_id=f"u-{n}", properties={"age": n}).document for n in range(4)])
+    events.accept(
+        [
+            make_event(
+                f"e-{n}",
+                f"u-{n % 7}",
+                f"item-{n % 12:02d}",
+                ("view", "purchase", "rate")[n % 3],
+                1_700_000_000 + n,
+                value=n / 7,
+                session_id="s-1",
+                properties={"page": n, "tags": ["a", "b"]},
+            )
+            for n in range(60)
+        ]
+    )
+    items.delete("item-03")
+    users.delete("u-2")
+    while entries := events.read("test", 1000, 10):
+        ingest(entries, graph, events, settings)
+    events.accept([make_event("waiting", "u-5", "item-01", "purchase")])
+
+
+@pytest.fixture
+def wipe(neo4j_driver: Driver, log: redis.Redis, events: EventStream) -> Any:
+    """Loses everything."""
+
+    def run() -> None:
+        with neo4j_driver.session(database="neo4j") as session:
+            session.run(DELETE_EVERYTHING).consume()
+        log.flushdb()
+        events.ensure_group()
+
+    return run
+
+
+def digests(folder: Path) -> dict[str, Any]:
+    """The digests of a backup's parts but the log's."""
+    return {n: part for n, part in read_backup(folder).parts.items() if n != "log"}
+
+
+def test_what_was_lost_is_restored_equal_by_digest(
+    busy_shop: None,
+    wipe: Any,
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    settings: Settings,
+    query: Query,
+    tmp_path: Path,
+) -> None:
+    """Facts, catalogue, users, keys; what waited in the log is a fact afterwards; twice is once."""
+    del busy_shop
+    key = ApiKeyStore(log).create(["read"], "shop")
+    before = (query(FACTS), query(ITEMS), query(USERS))
+    made = write_backup(tmp_path / "one", graph, log, events, settings)
+    assert made.parts["events"].lines == len(before[0])
+    assert made.parts["log"].lines == 1
+    wipe()
+    for _ in range(2):
+        restore_backup(tmp_path / "one", graph, log, settings)
+        ServingRebuild(graph, log, events, settings).run()
+        facts = [row for row in query(FACTS) if row["fields"]["event_id"] != "waiting"]
+        assert len(facts) + 1 == len(query(FACTS))
+        assert facts == before[0]
+        assert query(USERS) == before[2]
+        assert ServingRebuild(graph, log, events, settings, write=False).run().changed == 0
+    restored = ApiKeyStore(log).verify(key)
+    assert restored is not None
+    assert restored.name == "shop"
+    second = write_backup(tmp_path / "two", graph, log, events, settings)
+    assert second.parts["log"].lines == 0
+    assert digests(tmp_path / "two")["items"] == digests(tmp_path / "one")["items"]
+    assert digests(tmp_path / "two")["users"] == digests(tmp_path / "one")["users"]
+    assert digests(tmp_path / "two")["keys"] == digests(tmp_path / "one")["keys"]
+
+    wipe()
+    restore_backup(tmp_path / "two", graph, log, settings)
+    write_backup(tmp_path / "three", graph, log, events, settings)
+    assert digests(tmp_path / "three") == digests(tmp_path / "two")
+    described = [
+        {n: v for n, v in row.items() if n not in {"events", "popularity"}} for row in before[1]
+    ]
+    again = [
+        {n: v for n, v in row.items() if n not in {"events", "popularity"}} for row in query(ITEMS)
+    ]
+    assert again == described
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_written(
+    busy_shop: None,
+    wipe: Any,
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    settings: Settings,
+    query: Query,
+    tmp_path: Path,
+) -> None:
+    """A changed line, a cut file, a missing one, another format, a folder that is there."""
+    del busy_shop
+    folder = tmp_path / "one"
+    write_backup(folder, graph, log, events, settings)
+    with pytest.raises(CheckpointError, match="is there already"):
+        write_backup(folder, graph, log, events, settings)
+    wipe()
+    whole = (folder / "events.jsonl.gz").read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:-30] + b"0" * 30, b""):
+        (folder / "events.jsonl.gz").write_bytes(content)
+        with pytest.raises(CheckpointError, match="events"):
+            restore_backup(folder, graph, log, settings)
+    (folder / "events.jsonl.gz").unlink()
+    with pytest.raises(CheckpointError, match="events"):
+        verify_backup(folder)
+    manifest = json.loads((folder / "backup.json").read_text())
+    (folder / "backup.json").write_text(json.dumps(manifest | {"format": 99}))
+    with pytest.raises(CheckpointError, match="format 99"):
+        read_backup(folder)
+    assert query("MATCH (n:Item|User) RETURN count(n) AS n") == [{"n": 0}]
+
+
+def test_a_backup_with_undeclared_event_types_is_refused(
+    busy_shop: None,
+    wipe: Any,
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """The error names the type; declaring it and repeating the restore goes on."""
+    del busy_shop
+    write_backup(tmp_path / "one", graph, log, events, settings)
+    wipe()
+    fewer = {name: one for name, one in settings.event_types.items() if name != "rate"}
+    with pytest.raises(PoisonError, match="rate is not declared"):
+        restore_backup(
+            tmp_path / "one", graph, log, settings.model_copy(update={"event_types": fewer})
+        )
+    restore_backup(tmp_path / "one", graph, log, settings)
+
+
+def test_the_commands_say_what_they_did(
+    busy_shop: None,
+    wipe: Any,
+    settings: Settings,
+    query: Query,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`backup`, then `restore` into servers that lost everything."""
+    del busy_shop
+    for name in ("neo4j_uri", "neo4j_user", "neo4j_database", "log_url", "models_dir"):
+        monkeypatch.setenv(f"INTEREST_GRAPH_{name.upper()}", str(getattr(settings, name)))
+    monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", settings.neo4j_password.get_secret_value())
+    facts = len(query(FACTS))
+    folder = str(tmp_path / "one")
+    made = CliRunner().invoke(app, ["backup", folder, "--json"])
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["events"]["lines"] == facts
+    wipe()
+    done = CliRunner().invoke(app, ["restore", folder, "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["events"] == facts
+    assert len(query(FACTS)) == facts + 1
