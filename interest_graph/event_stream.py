@@ -97,6 +97,7 @@ class EventStream:
         self._client = client
         self._settings = settings
         self._accept = script(client, "accept_events")
+        self._bury = script(client, "bury")
 
     def accept(self, events: Sequence[Event]) -> Accepted:
         """Accept events: duplicate check, log, histories and seen items in one atomic step.
@@ -201,28 +202,25 @@ class EventStream:
             pipeline.execute()
 
     def bury(self, entry: Entry, reason: str) -> bool:
-        """Move an entry to the dead letters with its reason, in one step.
+        """Move an entry to the dead letters with its reason, in one step; twice is once.
 
         Returns:
             Whether there was room; otherwise it stays in the log, where it was.
         """
-        if self.dead_letters() >= self._settings.max_dead_letters:
-            return False
         with translated(StreamUnavailableError, "the event log"):
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.xadd(
-                keys.DEAD_LETTERS,
-                {
-                    "kind": entry.kind,
-                    "payload": entry.payload,
-                    "revision": entry.revision,
-                    "reason": reason[:500],
-                },
+            buried = self._bury(
+                keys=[keys.LOG, keys.DEAD_LETTERS],
+                args=[
+                    keys.GROUP,
+                    entry.entry_id,
+                    self._settings.max_dead_letters,
+                    entry.kind,
+                    entry.payload,
+                    entry.revision,
+                    reason[:500],
+                ],
             )
-            pipeline.xack(keys.LOG, keys.GROUP, entry.entry_id)
-            pipeline.xdel(keys.LOG, entry.entry_id)
-            pipeline.execute()
-        return True
+        return bool(buried)
 
     def dead_letters(self) -> int:
         """Entries that could not be brought into the graph."""

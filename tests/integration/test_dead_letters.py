@@ -95,6 +95,17 @@ def test_pages_hold_every_letter_once(
     assert found == [f"e-{number}" for number in range(5)]
 
 
+def test_burying_twice_is_once(
+    letters: DeadLetters, events: EventStream, make_event: MakeEvent
+) -> None:
+    """As when the answer was lost and the client sends it again."""
+    events.accept([make_event("e-1")])
+    (entry,) = events.read("test", 100, 10)
+    assert events.bury(entry, "because")
+    assert events.bury(entry, "because")
+    assert len([*letters.all()]) == 1
+
+
 def test_an_id_that_looks_like_a_number_stays_one(
     letters: DeadLetters, events: EventStream, log: redis.Redis
 ) -> None:
