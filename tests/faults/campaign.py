@@ -1,0 +1,155 @@
+"""One run of the fault test: load, faults, healing, and what there is to check afterwards."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cli.local_stack.process import stop
+from cli.local_stack.programs import TRAINING
+from interest_graph.errors import InterestGraphError
+from interest_graph.rebuild import ServingRebuild
+from interest_graph.roll_out import roll_out
+from interest_graph.services import build_services
+from models.item_encoder import ItemEncoder
+from tests.faults.checks import (
+    check_answers,
+    check_dead_letters,
+    check_facts,
+    check_histories,
+    check_interests,
+    check_revisions,
+    wait_until_quiet,
+)
+from tests.faults.faults import Faults
+from tests.faults.load import Load
+from tests.faults.second_model import copy_model
+from tests.faults.supervised_stack import SupervisedStack
+from tests.running_service import command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.running_service import RunningService
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """How a run is done.
+
+    Args:
+        seed: Of load and faults.
+        seconds: How long faults happen.
+        count: How many happen at least.
+        bug: A bug of `tests.faults.planted`, to see that it is found.
+    """
+
+    seed: int
+    seconds: float
+    count: int
+    bug: str | None = None
+
+
+def run_campaign(service: RunningService, campaign: Campaign) -> None:
+    """Load and faults, then every check.
+
+    Raises:
+        AssertionError: A check does not hold.
+    """
+    prefix = f"chaos-{uuid.uuid4().hex[:6]}"
+    made = command(service.paths.data_dir, "key", "create", "--scope", "admin", "--json")
+    version = str(service.redis.hget("ig:manifest", "model_version"), "utf-8")
+    first = service.settings.models_dir / version.removesuffix("b")
+    models = [first, copy_model(first)]
+    stop(service.paths, [TRAINING], grace_s=20)
+    service.redis.delete("ig:dead")
+    with SupervisedStack(service, campaign.bug) as stack:
+        load = Load(
+            service.url,
+            json.loads(made)["key"],
+            service.settings.log_url,
+            prefix,
+            popular_items(service),
+            {directory.name for directory in models},
+            campaign.seed,
+        )
+        faults = Faults(stack, tolerant(swapper(service, models)), tolerant(rebuilder(service)))
+        load.start()
+        try:
+            faults.run(campaign.seconds, campaign.count, campaign.seed)
+        finally:
+            faults.heal()
+            load.stop()
+        service.wait(stack.all_run, "every process to run")
+        service.driver.verify_connectivity()
+        report(campaign, load, faults)
+        wait_until_quiet(service)
+        check_answers(load.ledger, faults.happened)
+        check_facts(service, prefix, load.ledger)
+        check_dead_letters(service, load.ledger)
+        check_histories(service)
+        check_revisions(service)
+        check_interests(service, load.users())
+        assert not stack.errors
+        assert len(faults.happened) >= campaign.count
+
+
+def popular_items(service: RunningService) -> list[str]:
+    """The catalogue's items, the most popular first."""
+    rows = service.graph(
+        """MATCH (i:Item {known: true}) WHERE i.hidden = false
+        RETURN i.item_id AS id ORDER BY i.event_count DESC, id LIMIT 300"""
+    )
+    return [row["id"] for row in rows]
+
+
+def swapper(service: RunningService, directories: list[Path]) -> Callable[[], None]:
+    """Rolls out the models in turn."""
+    turn = iter(range(1, 1_000_000))
+
+    def swap() -> None:
+        directory = directories[next(turn) % len(directories)]
+        with closing(build_services(service.settings)) as services:
+            encoder = ItemEncoder.load(directory)
+            roll_out(directory, {}, encoder, services.graph, services.serving, services.settings)
+
+    return swap
+
+
+def rebuilder(service: RunningService) -> Callable[[], None]:
+    """Rebuilds the serving state."""
+
+    def rebuild() -> None:
+        with closing(build_services(service.settings)) as services:
+            ServingRebuild(services.graph, services.log, services.events, services.settings).run()
+
+    return rebuild
+
+
+def tolerant(work: Callable[[], None]) -> Callable[[], None]:
+    """An operator's command may fail while a server is away; it must do no harm then."""
+
+    def run() -> None:
+        try:
+            work()
+        except InterestGraphError as error:
+            sys.stderr.write(f"{error}\n")
+
+    return run
+
+
+def report(campaign: Campaign, load: Load, faults: Faults) -> None:
+    """Say what happened, for who reads the log of a run."""
+    errors = Counter(status for _, status, _ in load.ledger.server_errors)
+    names = Counter(one.name for one in faults.happened)
+    sys.stderr.write(
+        f"\nseed {campaign.seed}: {len(load.ledger.accepted)} events, "
+        f"{dict(load.ledger.counts)}, server errors {dict(errors)}\n"
+        + "".join(f"  {count} {name}\n" for name, count in sorted(names.items()))
+    )

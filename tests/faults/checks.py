@@ -1,0 +1,116 @@
+"""What must hold after everything that went wrong."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interest_graph.dead_letters import DeadLetters
+from interest_graph.interest import interest
+from interest_graph.rebuild import ServingRebuild
+from interest_graph.services import build_services
+
+if TYPE_CHECKING:
+    from tests.faults.faults import Happened
+    from tests.faults.load import Ledger
+    from tests.running_service import RunningService
+
+PATIENCE_S = 120.0
+EXCUSED_S = 45.0
+UNEXPECTED = 500
+MINUTES = 6
+TOLERANCE = 1e-5
+
+
+def wait_until_quiet(service: RunningService) -> float:
+    """Wait until log and backlog are empty; how long it took."""
+    began = time.monotonic()
+    while service.redis.xlen("ig:log") or service.stale():
+        waited = time.monotonic() - began
+        left = (service.redis.xlen("ig:log"), service.stale())
+        assert waited < PATIENCE_S, f"(log, stale) is {left} after {PATIENCE_S:.0f} s"
+        time.sleep(0.5)
+    return time.monotonic() - began
+
+
+def check_facts(service: RunningService, prefix: str, ledger: Ledger) -> None:
+    """The ids under a 202 are the facts, each once, under whatever type."""
+    rows = service.graph(
+        "MATCH (:User)-[e]->(:Item) WHERE e.event_id STARTS WITH $prefix RETURN e.event_id AS id",
+        prefix=f"{prefix}-",
+    )
+    found = [row["id"] for row in rows]
+    lost, strange = ledger.accepted - set(found), set(found) - ledger.accepted
+    assert not lost, f"{len(lost)} accepted events are lost: {sorted(lost)[:5]}"
+    assert not strange, f"{len(strange)} facts were never answered: {sorted(strange)[:5]}"
+    assert len(found) == len(set(found)), "an event is a fact twice"
+
+
+def check_dead_letters(service: RunningService, ledger: Ledger) -> None:
+    """Dead letters are the poison and nothing else."""
+    letters = [*DeadLetters(service.redis, service.settings).all()]
+    payloads = [letter.payload for letter in letters]
+    assert len(payloads) == len(set(payloads)), "poison was buried twice"
+    missing = set(ledger.poison) - set(payloads)
+    assert not missing, f"{len(missing)} poisonous entries are nowhere"
+    others = [one for one in letters if not str(one.payload).count(": no event ")]
+    assert not others, f"buried without need: {others[:3]}"
+
+
+def check_histories(service: RunningService) -> None:
+    """Histories, seen items and documents equal the graph's."""
+    services = build_services(service.settings)
+    found = ServingRebuild(
+        services.graph, services.log, services.events, services.settings, write=False
+    ).run()
+    services.close()
+    assert (found.changed_users, found.changed_items) == (0, 0), found
+
+
+def check_revisions(service: RunningService) -> None:
+    """What is refreshed is as new as the facts."""
+    behind = service.graph(
+        "MATCH (n:User|Item) WHERE n.facts_revision <> n.refreshed_revision RETURN count(n) AS n"
+    )
+    assert behind == [{"n": 0}]
+
+
+def check_interests(service: RunningService, users: list[str]) -> None:
+    """The users' interests in the graph equal a full recompute from Redis.
+
+    Nothing moved the items meanwhile, so that whatever differs is an event that was not counted. A
+    refresh may have begun some minutes before it wrote.
+    """
+    services = build_services(service.settings)
+    manifest, _ = services.serving.head()
+    model = services.recommender.shelf.current(manifest)
+    rows = service.graph(
+        """MATCH (u:User) WHERE u.user_id IN $users AND u.embedding IS NOT NULL
+        RETURN u.user_id AS user, u.embedding AS embedding, u.updated_at.epochSeconds AS at""",
+        users=users,
+    )
+    assert len(rows) > len(users) * 0.9
+    wrong = {}
+    for row in rows:
+        history = services.serving.read(row["user"], with_seen=False).history
+        minute = row["at"] // 60 * 60
+        nearest = min(
+            float(np.abs(felt.embedding - row["embedding"]).max())
+            for at in range(minute, minute - 60 * MINUTES, -60)
+            if (felt := interest(model.encoder, model.matrix, history, at)).events
+        )
+        if nearest >= TOLERANCE:
+            wrong[row["user"]] = nearest
+    services.close()
+    assert not wrong, f"interests of {len(wrong)} users are of other events: {wrong}"
+
+
+def check_answers(ledger: Ledger, happened: list[Happened]) -> None:
+    """No promise was broken in an answer, and every error of the server has its fault."""
+    assert not ledger.wrong, ledger.wrong[:5]
+    for at, status, what in ledger.server_errors:
+        assert status != UNEXPECTED, what
+        excused = any(one.began - 1 <= at <= (one.ended or at) + EXCUSED_S for one in happened)
+        assert excused, f"{status} without a fault: {what}"

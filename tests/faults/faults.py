@@ -1,0 +1,164 @@
+"""What can go wrong, by name: each fault begins, lasts, and is healed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import redis
+
+from cli.local_stack.neo4j_server import NEO4J
+from cli.local_stack.programs import API, INGEST, REFRESH
+from cli.local_stack.redis_server import REDIS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.supervised_stack import SupervisedStack
+
+FREEZE_S = 10.0
+LINK_S = 5.0
+DELAY_S = 0.5
+MEMORY_S = 3.0
+BETWEEN_S = (5.0, 10.0)
+VICTIMS = {
+    "an API process": (API, True),
+    "the ingest worker": (INGEST, False),
+    "a Celery child": (REFRESH, True),
+    "the Celery parent": (REFRESH, False),
+    "Redis": (REDIS, False),
+    "Neo4j": (NEO4J, False),
+}
+
+
+@dataclass
+class Happened:
+    """One fault.
+
+    Args:
+        name: Which.
+        began: When, in seconds since 1970.
+        ended: When it was healed; what died may take longer to come back.
+    """
+
+    name: str
+    began: float
+    ended: float = field(default=0.0)
+
+
+class Faults:
+    """Every fault of a stack.
+
+    Args:
+        stack: What they happen to.
+        swap: Rolls another model out.
+        rebuild: Rebuilds the serving state.
+    """
+
+    def __init__(
+        self, stack: SupervisedStack, swap: Callable[[], object], rebuild: Callable[[], object]
+    ) -> None:
+        self._stack = stack
+        self._redis = redis.Redis.from_url(stack.service.settings.log_url, socket_timeout=15)
+        self.known: dict[str, Callable[[], object]] = {
+            **{f"SIGKILL of {name}": self._killer(name) for name in VICTIMS},
+            **{f"SIGSTOP of {name} for 10 s": self._freezer(name) for name in VICTIMS},
+            **{f"{name}: reset": proxy.reset for name, proxy in stack.proxies.items()},
+            **{f"{name}: half-open": self._half_opener(name) for name in stack.proxies},
+            **{f"{name}: 500 ms slower": self._delayer(name) for name in stack.proxies},
+            "Redis: CLIENT KILL": self._client_kill,
+            "Redis: BGREWRITEAOF": self._rewrite,
+            "Redis: out of memory": self._out_of_memory,
+            "a model swap": swap,
+            "a rebuild": rebuild,
+        }
+        self.happened: list[Happened] = []
+
+    def run(self, seconds: float, least: int, seed: int) -> None:
+        """Let faults happen one after the other, seeded, for a time and until there are enough."""
+        chance = random.Random(seed)
+        deadline, names = time.monotonic() + seconds, sorted(self.known)
+        order = chance.sample(names, len(names))
+        while time.monotonic() < deadline or len(self.happened) < least:
+            name = order.pop() if order else chance.choice(names)
+            one = Happened(name, time.time())
+            self.happened.append(one)
+            self.known[name]()
+            one.ended = time.time()
+            time.sleep(chance.uniform(*BETWEEN_S))
+
+    def heal(self) -> None:
+        """Nothing is held back, frozen or bounded any more."""
+        for proxy in self._stack.proxies.values():
+            proxy.heal()
+        for victim, child in VICTIMS.values():
+            if (pid := self._stack.pid(victim, child=child)) is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def _killer(self, name: str) -> Callable[[], None]:
+        victim, child = VICTIMS[name]
+
+        def kill() -> None:
+            if (pid := self._stack.pid(victim, child=child)) is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+        return kill
+
+    def _freezer(self, name: str) -> Callable[[], None]:
+        victim, child = VICTIMS[name]
+
+        def freeze() -> None:
+            if (pid := self._stack.pid(victim, child=child)) is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    time.sleep(FREEZE_S)
+                    os.kill(pid, signal.SIGCONT)
+
+        return freeze
+
+    def _half_opener(self, name: str) -> Callable[[], None]:
+        proxy = self._stack.proxies[name]
+
+        def half_open() -> None:
+            proxy.half_open(swallow=True)
+            time.sleep(LINK_S)
+            proxy.half_open(swallow=False)
+
+        return half_open
+
+    def _delayer(self, name: str) -> Callable[[], None]:
+        proxy = self._stack.proxies[name]
+
+        def delay() -> None:
+            proxy.delay(DELAY_S)
+            time.sleep(LINK_S)
+            proxy.delay(0)
+
+        return delay
+
+    def _client_kill(self) -> None:
+        with contextlib.suppress(redis.RedisError):
+            self._redis.client_kill_filter(_type="normal", skipme=True)
+
+    def _rewrite(self) -> None:
+        with contextlib.suppress(redis.RedisError):
+            self._redis.bgrewriteaof()
+
+    def _out_of_memory(self) -> None:
+        with contextlib.suppress(redis.RedisError):
+            self._redis.config_set("maxmemory", 1)
+            time.sleep(MEMORY_S)
+        for _ in range(50):  # it must not stay so, whatever happens meanwhile
+            try:
+                self._redis.config_set("maxmemory", 0)
+            except redis.RedisError:
+                time.sleep(0.2)
+            else:
+                return
