@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import uuid
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cli.local_stack.process import stop
 from cli.local_stack.programs import TRAINING
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
     from tests.running_service import RunningService
 
+PREFIX = "INTEREST_GRAPH_TEST_FAULT_"
+USUAL = {"SEED": "1", "SECONDS": "180", "COUNT": "15"}
+
 
 @dataclass(frozen=True)
 class Campaign:
@@ -54,6 +58,17 @@ class Campaign:
     seconds: float
     count: int
     bug: str | None = None
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """What `INTEREST_GRAPH_TEST_FAULT_SEED`, `…_SECONDS` and `…_COUNT` say."""
+        named = {name: os.environ.get(f"{PREFIX}{name}", usual) for name, usual in USUAL.items()}
+        return cls(int(named["SEED"]), float(named["SECONDS"]), int(named["COUNT"]))
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds after which a run hangs."""
+        return self.seconds * 3 + 600
 
 
 def run_campaign(service: RunningService, campaign: Campaign) -> None:
