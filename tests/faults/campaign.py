@@ -84,6 +84,7 @@ def run_campaign(service: RunningService, campaign: Campaign) -> None:
     models = [first, copy_model(first)]
     stop(service.paths, [TRAINING], grace_s=20)
     service.redis.delete("ig:dead")
+    rebuilder(service)()  # what an earlier run with a bug has spoiled is not this one's
     with SupervisedStack(service, campaign.bug) as stack:
         load = Load(
             service.url,
