@@ -219,7 +219,7 @@ def _log_lines(stream: EventStream) -> Iterator[dict[str, Any]]:
     """What was accepted and is not in the graph yet, in its order."""
     for entry in [*stream.entries()]:  # at once: the graph is read after it
         payload = entry.payload.decode(errors="replace")
-        yield {"kind": entry.kind, "revision": entry.revision, "payload": payload}
+        yield _line(entry.kind, entry.revision, payload, entry.since_ms)
 
 
 def _key_lines(client: redis.Redis) -> Iterator[dict[str, Any]]:
@@ -265,17 +265,21 @@ def _event_lines(graph: GraphStore, settings: Settings) -> Iterator[dict[str, An
             event = _event_of(
                 row, names.get(str(row["relationship"]), str(row["relationship"])), settings
             )
-            yield {"kind": "event", "revision": 0, "payload": event.to_json().decode()}
+            yield _line("event", 0, event.to_json().decode())
 
 
 def _document_line(kind: str, identifier: str, row: Row) -> dict[str, Any]:
     """A document or a deletion as an entry of the log."""
-    document = row["document"]
-    return {
-        "kind": kind if document is not None else f"delete_{kind}",
-        "revision": row["revision"],
-        "payload": document if document is not None else identifier,
-    }
+    document, since = row["document"], row.get("since_ms", 0)
+    if document is None:
+        return _line(f"delete_{kind}", row["revision"], identifier)
+    return _line(kind, row["revision"], document, since)
+
+
+def _line(kind: str, revision: int, payload: str, since_ms: int = 0) -> dict[str, Any]:
+    """An entry as a line."""
+    line: dict[str, Any] = {"kind": kind, "revision": revision, "payload": payload}
+    return line | {"since": since_ms} if since_ms else line
 
 
 def _event_of(row: Row, event_type: str, settings: Settings) -> Event:
@@ -304,7 +308,8 @@ def _event_of(row: Row, event_type: str, settings: Settings) -> Event:
 def _entry(line: bytes) -> Entry:
     """A line as an entry of the log."""
     fields = orjson.loads(line)
-    return Entry("", fields["kind"], fields["payload"].encode(), int(fields["revision"]))
+    kind, payload, revision = fields["kind"], fields["payload"].encode(), int(fields["revision"])
+    return Entry("", kind, payload, revision, since_ms=int(fields.get("since", 0)))
 
 
 def _pages(graph: GraphStore, read: Callable[..., list[str]]) -> Iterator[list[str]]:

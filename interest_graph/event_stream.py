@@ -33,11 +33,15 @@ class Status(IntEnum):
     DUPLICATE = 1
     CONFLICT = 2
     DELETED_USER = 3
+    BEFORE_CREATED_AGAIN = 4
 
 
 REASONS = {
     Status.CONFLICT: Fault("event_id", "was sent before with another body", "/event_id"),
     Status.DELETED_USER: Fault("user_id", "this user was deleted", "/user_id"),
+    Status.BEFORE_CREATED_AGAIN: Fault(
+        "occurred_at", "this user was deleted and created again later", "/occurred_at"
+    ),
 }
 
 
@@ -81,6 +85,7 @@ class Entry:
         payload: JSON, or the id for a deletion.
         revision: Catalogue revision of items and users; 0 for events.
         deliveries: How often it has been handed out.
+        since_ms: Of a user who was deleted and created again, when; 0 for all others.
     """
 
     entry_id: str
@@ -88,6 +93,7 @@ class Entry:
     payload: bytes
     revision: int = 0
     deliveries: int = field(default=1, compare=False)
+    since_ms: int = 0
 
 
 class EventStream:
@@ -218,6 +224,7 @@ class EventStream:
                     entry.payload,
                     entry.revision,
                     reason[:500],
+                    entry.since_ms,
                 ],
             )
         return bool(buried)
@@ -246,4 +253,5 @@ def _entry(row: Any, deliveries: int = 1) -> Entry:
         fields[b"payload"],
         int(fields.get(b"revision", 0)),
         deliveries,
+        int(fields.get(b"since", 0)),
     )

@@ -164,7 +164,8 @@ def _write_documents(
         seen = facts.write_items(tx, newest.values())
         ingested.item_ids |= set(newest)
     else:
-        seen = facts.write_users(tx, newest.values())
+        since = {orjson.loads(one.payload)["user_id"]: one.since_ms for one in entries}
+        seen = facts.write_users(tx, newest.values(), since)
         ingested.user_ids |= set(newest)
     _require_all(seen, len(newest), f"{kind}s")
 

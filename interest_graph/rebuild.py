@@ -38,9 +38,21 @@ if TYPE_CHECKING:
 
 PAGE = 500
 TRIES = 20
+NOBODY: dict[str, Any] = {
+    "known": False,
+    "document": None,
+    "revision": 0,
+    "erased": 0,
+    "since_ms": 0,
+}
 LOG_PAGE = 1000
 
 logger = structlog.get_logger(__name__)
+
+
+Sent = tuple[int, bytes, int]
+"""Revision, document (b"" for a deletion), and when who was deleted was created again."""
+NOTHING: Sent = (0, b"", 0)
 
 
 @dataclass
@@ -78,15 +90,15 @@ class _Pending:
 
     Args:
         events: Of each user, those before a deletion left out.
-        users: Newest revision and document, b"" for a deletion, by user.
+        users: Newest revision and document, b"" for a deletion, and since when, by user.
         items: The same by item.
         erased: Users with a deletion among the entries: what the graph holds of them does not
             count any more.
     """
 
     events: defaultdict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
-    users: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    items: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    users: dict[str, Sent] = field(default_factory=dict)
+    items: dict[str, Sent] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
 
 
@@ -100,6 +112,7 @@ class _Kept:
         tombstone: Whether the user was erased.
         revision: Of the document or the tombstone; 0 for neither.
         seen: Members of the seen set.
+        since_ms: When who was deleted was created again; 0 for all others.
         history_revision: "" without a history.
     """
 
@@ -108,6 +121,7 @@ class _Kept:
     tombstone: bool
     revision: int
     seen: frozenset[int]
+    since_ms: int = 0
     history_revision: str = field(default="", compare=False)
 
 
@@ -188,7 +202,7 @@ class ServingRebuild:
                 done.missing_documents += 1
                 continue
             wish = (row["revision"], (row["document"] or "").encode()) if row else (0, b"")
-            wish = max(wish, pending.get(item_id, (0, b"")))
+            wish = max(wish, pending.get(item_id, NOTHING)[:2])
             if held[0] > wish[0]:
                 if wish[0]:
                     continue  # it has changed since the log was read
@@ -249,17 +263,17 @@ class ServingRebuild:
         history: Sequence[HistoryEvent],
         seen: Sequence[Sequence[str]],
         events: Sequence[Event],
-        sent: tuple[int, bytes] | None,
+        sent: Sent | None,
         kept: _Kept,
     ) -> _Kept | None:
         """What the graph and the log say of a user."""
-        row = row or {"known": False, "document": None, "revision": 0, "erased": 0}
+        row = row or NOBODY
         if row["known"] and row["document"] is None and sent is None:
             return None
         document, revision = (row["document"] or "").encode(), int(row["revision"])
-        erased = int(row["erased"])
+        erased, since = int(row["erased"]), int(row["since_ms"])
         if sent is not None and sent[0] > max(revision, erased):
-            revision, document = sent
+            revision, document, since = sent
             if not document:
                 revision, erased = 0, sent[0]
         if erased > revision:
@@ -288,6 +302,7 @@ class ServingRebuild:
             tombstone=False,
             revision=revision,
             seen=frozenset(islice(sorted(members), bound)),
+            since_ms=since,
         )
 
     def _kept_users(self, user_ids: Sequence[str]) -> dict[str, _Kept]:
@@ -295,19 +310,20 @@ class ServingRebuild:
         with translated(StreamUnavailableError, "the serving state"):
             pipeline = self._client.pipeline(transaction=False)
             for user_id in user_ids:
-                pipeline.hmget(keys.user_key(user_id), ["h", "r", "d", "t"])
+                pipeline.hmget(keys.user_key(user_id), ["h", "r", "d", "t", "c"])
                 pipeline.zscore(keys.USER_REVISIONS, user_id)
                 pipeline.smembers(keys.seen_key(user_id))
             answers = pipeline.execute()
         kept = {}
         for place, user_id in enumerate(user_ids):
-            (history, revision, document, tombstone), score, seen = answers[3 * place :][:3]
+            (history, revision, document, tombstone, since), score, seen = answers[3 * place :][:3]
             kept[user_id] = _Kept(
                 unpack(history or b""),
                 document or b"",
                 tombstone=tombstone is not None,
                 revision=int(score or 0),
                 seen=frozenset(int(member) for member in seen),
+                since_ms=int(since or 0),
                 history_revision=(revision or b"").decode(),
             )
         return kept
@@ -336,6 +352,7 @@ class ServingRebuild:
                     wish.document,
                     str(wish.revision) if wish.revision else "",
                     "t" if wish.tombstone else "",
+                    wish.since_ms,
                     *sorted(wish.seen),
                 ],
             )
@@ -393,8 +410,8 @@ class ServingRebuild:
         """Counters above all that was ever given out, so that nothing new seems old."""
         highest = self._graph.read(reads.fetch_catalog_revisions)
         pending = self._pending()
-        items = max([highest["items"], *(revision for revision, _ in pending.items.values())])
-        users = max([highest["users"], *(revision for revision, _ in pending.users.values())])
+        items = max([highest["items"], *(sent[0] for sent in pending.items.values())])
+        users = max([highest["users"], *(sent[0] for sent in pending.users.values())])
         with translated(StreamUnavailableError, "the serving state"):
             # Lost with its Redis, the counter goes on from the clock: it never ran faster than
             # a thousand a second on average, so that this is above all that was answered.
@@ -462,11 +479,12 @@ def _add(pending: _Pending, entry: Entry) -> None:
             document = orjson.loads(entry.payload)
             held = pending.items if entry.kind == "item" else pending.users
             identifier = document[f"{entry.kind}_id"]
-            held[identifier] = max(held.get(identifier, (0, b"")), (entry.revision, entry.payload))
+            sent = (entry.revision, entry.payload, entry.since_ms)
+            held[identifier] = max(held.get(identifier, NOTHING), sent)
         case "delete_item" | "delete_user":
             held = pending.items if entry.kind == "delete_item" else pending.users
             identifier = entry.payload.decode()
-            held[identifier] = max(held.get(identifier, (0, b"")), (entry.revision, b""))
+            held[identifier] = max(held.get(identifier, NOTHING), (entry.revision, b"", 0))
             if entry.kind == "delete_user":
                 pending.events.pop(identifier, None)
                 pending.erased.add(identifier)

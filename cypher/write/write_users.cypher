@@ -1,7 +1,7 @@
 // Purpose: write user documents unless a newer one, or a newer tombstone, is there: properties and
 //   declared categories.
 // Parameters: $users list of {user_id string, revision integer, fields map, categories list of
-//   list of {category_id, name, path, parent_id}, document JSON}
+//   list of {category_id, name, path, parent_id}, document JSON, since_ms integer or null}
 // Columns: seen
 UNWIND $users AS row
 MERGE (user:User {user_id: row.user_id})
@@ -31,6 +31,8 @@ CALL (user, row, tombstone, newer) {
     user += row.fields,
     user.known = true,
     user.document = row.document,
+    user.created_again_at =
+      CASE WHEN row.since_ms IS NULL THEN null ELSE datetime({epochMillis: row.since_ms}) END,
     user.catalog_revision = row.revision,
     user.facts_revision = user.facts_revision + 1,
     user.stale_since = coalesce(user.stale_since, datetime()),

@@ -12,7 +12,7 @@ from ..item import category_levels
 from .store import Row, run, run_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import neo4j
 
@@ -77,8 +77,19 @@ def write_items(tx: neo4j.ManagedTransaction, items: Iterable[tuple[dict[str, An
     return int(run(tx, "write/write_items", items=rows)[0]["seen"])
 
 
-def write_users(tx: neo4j.ManagedTransaction, users: Iterable[tuple[dict[str, Any], int]]) -> int:
-    """Write user documents with their revisions; returns how many it saw."""
+def write_users(
+    tx: neo4j.ManagedTransaction,
+    users: Iterable[tuple[dict[str, Any], int]],
+    since_ms: Mapping[str, int] | None = None,
+) -> int:
+    """Write user documents with their revisions; returns how many it saw.
+
+    Args:
+        tx: The transaction.
+        users: Documents and revisions.
+        since_ms: By user_id when who was deleted was created again, in milliseconds since 1970.
+    """
+    again = since_ms or {}
     rows = [
         {
             "user_id": document["user_id"],
@@ -86,6 +97,7 @@ def write_users(tx: neo4j.ManagedTransaction, users: Iterable[tuple[dict[str, An
             "fields": _property_fields(document),
             "categories": _category_paths(document),
             "document": _as_sent(document),
+            "since_ms": again.get(document["user_id"]) or None,
         }
         for document, revision in users
     ]

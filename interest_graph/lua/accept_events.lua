@@ -3,7 +3,7 @@
 -- ARGV  log bound, duplicate window in s, events a history keeps, seen items a user keeps,
 --       then for each event: log entry (JSON), body hash, packed history entry, seen member or ''
 -- Returns {history_revision, status of each event}: 0 accepted, 1 duplicate, 2 conflict,
---       3 deleted user; or 'FULL'.
+--       3 deleted user, 4 before the user was created again; or 'FULL'.
 local bound, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local keep, seen_bound = tonumber(ARGV[3]), tonumber(ARGV[4])
 local count = (#KEYS - 2) / 3
@@ -19,6 +19,12 @@ local function compare(a, b)
   end
   if #a == #b then return 0 end
   return #a < #b and -1 or 1
+end
+
+local function occurred_at(entry)
+  local at = 0
+  for i = 1, 6 do at = at * 256 + string.byte(entry, i) end
+  return at
 end
 
 local function order_key(history, start)
@@ -85,6 +91,8 @@ for i = 1, count do
     statuses[i] = known == body and 1 or 2
   elseif redis.call('HEXISTS', KEYS[3 * i + 1], 't') == 1 then
     statuses[i] = 3
+  elseif occurred_at(ARGV[4 * i + 3]) < tonumber(redis.call('HGET', KEYS[3 * i + 1], 'c') or 0) then
+    statuses[i] = 4
   else
     statuses[i], sent[duplicate_key], fresh = 0, body, fresh + 1
   end

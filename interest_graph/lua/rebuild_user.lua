@@ -2,7 +2,8 @@
 -- KEYS  user, seen items, users' change index, users' id index
 -- ARGV  user_id, history revision it must still have or '', document revision it must still have
 --       or '', packed history, events in it, history revision to have, document or '', revision of
---       the document or tombstone or '', 't' for a tombstone or '', then the members of seen items
+--       the document or tombstone or '', 't' for a tombstone or '', when the user was created again
+--       or 0, then the members of seen items
 -- Returns 1, or 0 when it has changed.
 local id, history, count, revision = ARGV[1], ARGV[4], ARGV[5], ARGV[6]
 if (redis.call('HGET', KEYS[1], 'r') or '') ~= ARGV[2] then return 0 end
@@ -16,7 +17,8 @@ if ARGV[9] ~= '' then
 end
 if history ~= '' then redis.call('HSET', KEYS[1], 'h', history, 'n', count, 'r', revision) end
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'd', ARGV[7]) end
-for i = 10, #ARGV, 1000 do
+if ARGV[10] ~= '0' then redis.call('HSET', KEYS[1], 'c', ARGV[10]) end
+for i = 11, #ARGV, 1000 do
   redis.call('SADD', KEYS[2], unpack(ARGV, i, math.min(i + 999, #ARGV)))
 end
 return 1

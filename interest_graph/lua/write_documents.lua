@@ -29,12 +29,14 @@ for i = 1, count do
 end
 if writes == 0 then return {tonumber(redis.call('GET', KEYS[2]) or '0'), statuses} end
 
+local now = redis.call('TIME')
+local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
 local revision = redis.call('INCR', KEYS[2])
 for i = 1, count do
   local id, document = ARGV[3 * i], ARGV[3 * i + 1]
   if statuses[i] == 0 then
     redis.call('ZADD', KEYS[3], revision, id)
-    local gone = document == ''
+    local gone, again = document == '', 0
     if gone then
       redis.call('ZREM', KEYS[4], id)
     else
@@ -46,11 +48,15 @@ for i = 1, count do
       redis.call('DEL', KEYS[3 + 2 * i], KEYS[4 + 2 * i])
       redis.call('HSET', KEYS[3 + 2 * i], 't', revision)
     else
-      redis.call('HDEL', KEYS[3 + 2 * i], 't')
+      -- Who was deleted and comes again has no past: what happened before is refused from now on.
+      if redis.call('HDEL', KEYS[3 + 2 * i], 't') == 1 then
+        redis.call('HSET', KEYS[3 + 2 * i], 'c', string.format('%d', now_ms))
+      end
       redis.call('HSET', KEYS[3 + 2 * i], 'd', document)
+      again = redis.call('HGET', KEYS[3 + 2 * i], 'c') or 0
     end
     redis.call('XADD', KEYS[1], '*', 'kind', (gone and 'delete_' or '') .. kind,
-               'payload', gone and id or document, 'revision', revision)
+               'payload', gone and id or document, 'revision', revision, 'since', again)
   end
 end
 return {revision, statuses}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -272,3 +273,20 @@ def test_a_resend_answers_a_revision_that_its_users_lists_reach(
         assert serving.read(user, with_seen=False).history_revision >= mixed.history_revision
     for user in ("u-1", "u-2"):
         assert serving.read(user, with_seen=False).history == before[user]
+
+
+def test_a_user_created_again_has_no_past(
+    events: EventStream, users: Any, serving: ServingState, make_event: Any
+) -> None:
+    """What happened before is refused, by its own reason; what happens from then on counts."""
+    events.accept([make_event("e-1", "u-1")])
+    users.delete("u-1")
+    users.put([{"user_id": "u-1"}])
+    users.put([{"user_id": "u-1", "properties": {"again": True}}])
+    early, late = make_event("e-2", "u-1"), make_event("e-3", "u-1", at=time.time() + 60)
+    accepted = events.accept([early, late])
+    assert accepted.statuses == (Status.BEFORE_CREATED_AGAIN, Status.ACCEPTED)
+    ((index, fault),) = accepted.rejected
+    assert (index, fault.field) == (0, "occurred_at")
+    history = serving.read("u-1", with_seen=False).history
+    assert [event.event_id for event in history] == ["e-3"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tests.integration.conftest import MakeEvent, Query
 
 NOW = 1_700_000_000
+LATER = time.time() + 120
 PAUSE_S = 0.005
 
 
@@ -93,7 +95,7 @@ def busy_shop(
     users.delete("u-3")
     users.delete("u-7")
     users.put([UserInput(user_id="u-7", properties={"again": True}).document])
-    events.accept([make_event("late", "u-7", "item-04", "purchase")])
+    assert events.accept([make_event("late", "u-7", "item-04", "purchase", LATER)]).accepted
 
 
 def state(client: redis.Redis) -> dict[str, Any]:
@@ -152,8 +154,10 @@ def test_a_lost_redis_is_rebuilt_byte_for_byte(
     facts = query("MATCH (:User)-[e]->(:Item) WHERE e.event_id IS NOT NULL RETURN e.event_id AS id")
     held = {keys.event_key(row["id"]).encode() for row in facts}
     assert window(log) == {key: body for key, body in remembered.items() if key in held}
-    resent = events.accept([make_event("late", "u-7", "item-04", "purchase")])
+    resent = events.accept([make_event("late", "u-7", "item-04", "purchase", LATER)])
     assert resent.statuses == (Status.DUPLICATE,)
+    earlier = events.accept([make_event("early", "u-7", "item-04", "purchase")])
+    assert earlier.statuses == (Status.BEFORE_CREATED_AGAIN,)
     refused = events.accept([make_event("new", "u-3", "item-04")])
     assert refused.statuses == (Status.DELETED_USER,)
 
