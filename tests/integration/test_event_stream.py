@@ -179,7 +179,7 @@ def test_events_of_a_deleted_user_are_refused(
     assert accepted.rejected[0][1].pointer == "/user_id"
     assert not serving.read("u-1", with_seen=True).history
     users.put([{"user_id": "u-1"}])
-    assert events.accept([make_event("e-4")]).accepted == 1
+    assert events.accept([make_event("e-4", at=time.time() + 60)]).accepted == 1
 
 
 def test_an_answer_carries_the_revision_of_the_next_list(
