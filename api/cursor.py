@@ -16,6 +16,7 @@ from .error_handlers import invalid_parameters
 
 if TYPE_CHECKING:
     from .parameters import PageQuery
+    from .problems import ProblemError
 
 _FORMAT = b"1:"
 _ID: TypeAdapter[str] = TypeAdapter(NodeId)
@@ -60,9 +61,14 @@ def after_of(query: PageQuery) -> str | None:
     try:
         return decode_cursor(query.cursor)
     except ValueError as error:
-        reason = "must be `next` of an earlier answer"
-        fault = {"in": "query", "pointer": "/cursor", "field": "cursor", "reason": reason}
-        raise invalid_parameters([fault]) from error
+        raise not_a_cursor() from error
+
+
+def not_a_cursor() -> ProblemError:
+    """422: the cursor is not one of ours, or of another list."""
+    reason = "must be `next` of an earlier answer"
+    fault = {"in": "query", "pointer": "/cursor", "field": "cursor", "reason": reason}
+    return invalid_parameters([fault])
 
 
 def link_header(limit: int, cursor: str | None) -> dict[str, str]:

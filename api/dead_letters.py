@@ -4,9 +4,11 @@ from flask import Response
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 
+from interest_graph.dead_letters import LETTER_ID
+
 from .access import scope
 from .answer import answer
-from .cursor import after_of, encode_cursor, link_header
+from .cursor import after_of, encode_cursor, link_header, not_a_cursor
 from .documentation import raises
 from .parameters import DeadLetterPath, PageQuery
 from .problems import Code
@@ -24,7 +26,10 @@ dead_letters = APIBlueprint(
 @scope("admin")
 def list_dead_letters(query: PageQuery) -> Response:
     """List what could not be brought into the graph, oldest first."""
-    found = services().dead_letters.page(query.limit + 1, after_of(query))
+    after = after_of(query)
+    if after is not None and not LETTER_ID.fullmatch(after):
+        raise not_a_cursor()
+    found = services().dead_letters.page(query.limit + 1, after)
     shown, more = found[: query.limit], len(found) > query.limit
     cursor = encode_cursor(shown[-1].letter_id) if more else None
     body = DeadLetterListOut(

@@ -48,11 +48,12 @@ def restore(
 ) -> None:
     """Bring a backup into the graph and rebuild what Redis keeps; twice changes nothing.
 
-    What is there already stays, and nothing newer is replaced. Declare the backup's event types.
+    What is there already stays, and nothing newer is replaced. Keys are restored where there are
+    none. Declare the backup's event types.
 
     Example: interest-graph restore backups/2026-01-31
     """
-    from interest_graph.backup import restore_backup
+    from interest_graph.backup import restore_backup, restore_keys
     from interest_graph.graph.schema import migrate
     from interest_graph.rebuild import ServingRebuild
     from interest_graph.services import build_services
@@ -65,14 +66,18 @@ def restore(
         graph, settings = services.graph, services.settings
         migrate(graph, settings)
         services.events.ensure_group()
+        rebuild = ServingRebuild(graph, services.log, services.events, settings)
         with ProgressBars(quiet=json) as show:
             found = restore_backup(folder, graph, services.log, settings, show)
-            done = ServingRebuild(graph, services.log, services.events, settings).run(show)
+            done = rebuild.run(show)
+        keys_restored = restore_keys(folder, services.log)
     if json:
         lines = {name: one.lines for name, one in found.parts.items()}
         as_json(lines | {"rebuilt_users": done.users, "rebuilt_items": done.items})
         return
     for name, part in found.parts.items():
         data(f"{name}: {part.lines}")
+    if not keys_restored:
+        note("The keys that are there stay; those of the backup were left out.")
     if done.model_version is None:
         note("Lists need a model: interest-graph train")

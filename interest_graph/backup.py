@@ -12,7 +12,8 @@ import gzip
 import hashlib
 import os
 import tempfile
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import orjson
+import redis
 
+from . import redis_client as keys
 from .api_key import KEYS
 from .errors import CheckpointError, StreamUnavailableError
 from .event import Event
@@ -33,15 +36,13 @@ from .redis_client import translated
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    import redis
-
     from .event_stream import EventStream
     from .graph.store import GraphStore, Row
     from .settings import Settings
 
 FORMAT = 1
 MANIFEST = "backup.json"
-PARTS = ("items", "users", "events", "log", "keys")
+PARTS = ("items", "users", "events", "log", "dead", "keys")
 PAGE = 200
 BATCH = 1000
 OWN_FIELDS = frozenset({"event_id", "occurred_at", "recorded_at", "body_hash", "flagged"})
@@ -113,6 +114,7 @@ def write_backup(
     work = Path(tempfile.mkdtemp(prefix=".backup-", dir=folder.parent))
     lines = {
         "log": _log_lines(stream),
+        "dead": _dead_lines(client),
         "keys": _key_lines(client),
         "items": _item_lines(graph),
         "users": _user_lines(graph),
@@ -181,12 +183,13 @@ def restore_backup(
 ) -> Backup:
     """Bring a backup into a graph and a Redis; afterwards the serving state is to be rebuilt.
 
-    Doing it twice changes nothing, and nothing newer is replaced.
+    Doing it twice changes nothing, and nothing newer is replaced. What waited in the log waits in
+    it again, for the ingest worker. Keys come with `restore_keys`.
 
     Args:
         folder: The backup.
         graph: Neo4j, with the schema applied.
-        client: The log's Redis; keys that are there already stay as they are.
+        client: The log's Redis.
         settings: Must declare the event types of the backup.
         progress: Told the part, how many of its lines are done, and how many it has.
 
@@ -196,7 +199,7 @@ def restore_backup(
         TransientError: Neo4j or Redis is away; repeat it.
     """
     backup = verify_backup(folder)
-    for name in ("items", "users", "events", "log"):
+    for name in ("items", "users", "events"):
         done, total = 0, backup.parts[name].lines
         for batch in _batches(_read_lines(folder / f"{name}.jsonl.gz")):
             entries = [_entry(line) for line in batch]
@@ -204,10 +207,30 @@ def restore_backup(
             done += len(batch)
             progress(name, done, total)
     with translated(StreamUnavailableError, "the event log"):
+        for line in _read_lines(folder / "log.jsonl.gz"):
+            client.xadd(keys.LOG, orjson.loads(line))
+        for line in _read_lines(folder / "dead.jsonl.gz"):
+            fields = orjson.loads(line)
+            with suppress(redis.ResponseError):  # it is there: ids only grow
+                client.xadd(keys.DEAD_LETTERS, fields["fields"], id=fields["letter_id"])
+    return backup
+
+
+def restore_keys(folder: Path, client: redis.Redis) -> bool:
+    """Bring the API keys of a backup into a Redis without keys; last, for they open the API.
+
+    Where there are keys nothing is done: one that was revoked since must not work again.
+
+    Returns:
+        Whether there were none.
+    """
+    with translated(StreamUnavailableError, "the event log"):
+        if client.exists(KEYS):
+            return False
         for line in _read_lines(folder / "keys.jsonl.gz"):
             record = orjson.loads(line)
-            client.hsetnx(KEYS, record["key_id"], orjson.dumps(record).decode())
-    return backup
+            client.hset(KEYS, record["key_id"], orjson.dumps(record).decode())
+    return True
 
 
 def _tell(progress: Callable[[str, int, int], None], name: str, done: int) -> None:
@@ -220,6 +243,15 @@ def _log_lines(stream: EventStream) -> Iterator[dict[str, Any]]:
     for entry in [*stream.entries()]:  # at once: the graph is read after it
         payload = entry.payload.decode(errors="replace")
         yield _line(entry.kind, entry.revision, payload, entry.since_ms)
+
+
+def _dead_lines(client: redis.Redis) -> Iterator[dict[str, Any]]:
+    """The dead letters, which may be replayed one day."""
+    with translated(StreamUnavailableError, "the event log"):
+        rows = cast("list[Any]", client.xrange(keys.DEAD_LETTERS))
+    for letter_id, fields in rows:
+        plain = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+        yield {"letter_id": letter_id.decode(), "fields": plain}
 
 
 def _key_lines(client: redis.Redis) -> Iterator[dict[str, Any]]:
@@ -236,6 +268,7 @@ def _item_lines(graph: GraphStore) -> Iterator[dict[str, Any]]:
         rows = graph.read(lambda tx, page=page: reads.fetch_items(tx, page))  # type: ignore[misc]
         for item_id in page:
             if item_id in rows:
+                _require_document("item", item_id, rows[item_id])
                 yield _document_line("item", item_id, rows[item_id])
 
 
@@ -252,7 +285,9 @@ def _user_lines(graph: GraphStore) -> Iterator[dict[str, Any]]:
                     yield _document_line(
                         "user", user_id, {"revision": row["erased"], "document": None}
                     )
-                elif row["document"] is not None:
+                    continue
+                _require_document("user", user_id, row)
+                if row["document"] is not None:
                     yield _document_line("user", user_id, row)
 
 
@@ -262,10 +297,22 @@ def _event_lines(graph: GraphStore, settings: Settings) -> Iterator[dict[str, An
     for page in _pages(graph, reads.list_user_ids):
         rows = graph.read(lambda tx, page=page: reads.fetch_facts(tx, page))  # type: ignore[misc]
         for row in rows:
-            event = _event_of(
-                row, names.get(str(row["relationship"]), str(row["relationship"])), settings
-            )
+            if row["relationship"] not in names:
+                msg = f"{row['relationship']} is no declared event type: declare it in the settings"
+                raise CheckpointError(msg)
+            event = _event_of(row, names[row["relationship"]], settings)
             yield _line("event", 0, event.to_json().decode())
+
+
+def _require_document(kind: str, identifier: str, row: Row) -> None:
+    """What the shop described must be there as it was sent.
+
+    Raises:
+        CheckpointError: It was described before the graph kept documents.
+    """
+    if row["known"] and row["document"] is None:
+        msg = f"{kind} {identifier} is older than this program: send it again before a backup"
+        raise CheckpointError(msg)
 
 
 def _document_line(kind: str, identifier: str, row: Row) -> dict[str, Any]:
@@ -355,7 +402,7 @@ def _read_lines(path: Path) -> Iterator[bytes]:
 def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         msg = f"{path}: cannot be read: {error}"
         raise CheckpointError(msg) from error
 

@@ -86,6 +86,7 @@ class Entry:
         revision: Catalogue revision of items and users; 0 for events.
         deliveries: How often it has been handed out.
         since_ms: Of a user who was deleted and created again, when; 0 for all others.
+        replayed: Whether it was a dead letter before.
     """
 
     entry_id: str
@@ -94,6 +95,7 @@ class Entry:
     revision: int = 0
     deliveries: int = field(default=1, compare=False)
     since_ms: int = 0
+    replayed: bool = False
 
 
 class EventStream:
@@ -254,4 +256,5 @@ def _entry(row: Any, deliveries: int = 1) -> Entry:
         int(fields.get(b"revision", 0)),
         deliveries,
         int(fields.get(b"since", 0)),
+        b"replayed" in fields,
     )

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
-from .errors import InvalidEventError, LostRowsError, SettingsError, TransientError
+from .errors import (
+    InterestGraphError,
+    InvalidEventError,
+    LostRowsError,
+    SettingsError,
+    TransientError,
+)
 from .event import Event
 from .graph import facts
 
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 
-class PoisonError(Exception):
+class PoisonError(InterestGraphError):
     """An entry can never be brought into the graph; it goes to the dead letters."""
 
 
@@ -40,8 +46,9 @@ class Ingested:
         user_ids: Users that are stale now.
         item_ids: Items that are stale now.
         buried: Entries moved to the dead letters.
-        doubtful_user_ids: Users whose history in Redis may hold what the graph does not: an event
-            that was buried, or known already and sent again at another time.
+        doubtful_user_ids: Users of whom Redis may hold something else than the graph: after an
+            event was buried, was known already and sent again at another time, or was replayed.
+        doubtful_item_ids: Items of which Redis may: their documents were replayed.
         oldest_recorded_at_ms: When the oldest event of the batch was accepted.
     """
 
@@ -51,67 +58,81 @@ class Ingested:
     item_ids: set[str] = field(default_factory=set)
     buried: int = 0
     doubtful_user_ids: set[str] = field(default_factory=set)
+    doubtful_item_ids: set[str] = field(default_factory=set)
     recorded_at_ms: list[int] = field(default_factory=list)
+
+    def add(self, other: Ingested) -> None:
+        """Count in what another part of the batch did."""
+        self.events += other.events
+        self.duplicates += other.duplicates
+        self.buried += other.buried
+        self.user_ids |= other.user_ids
+        self.item_ids |= other.item_ids
+        self.doubtful_user_ids |= other.doubtful_user_ids
+        self.doubtful_item_ids |= other.doubtful_item_ids
+        self.recorded_at_ms += other.recorded_at_ms
 
 
 def ingest(
-    entries: Sequence[Entry], graph: GraphStore, stream: EventStream, settings: Settings
+    entries: Sequence[Entry],
+    graph: GraphStore,
+    stream: EventStream,
+    settings: Settings,
+    into: Ingested | None = None,
 ) -> Ingested:
     """Bring a batch into the graph and acknowledge it.
 
     A batch that fails is halved until what fails is one entry: so a poisonous one is buried alone,
     and costs the others a few transactions.
 
+    Args:
+        entries: In their order.
+        graph: Neo4j.
+        stream: The log.
+        settings: Of event types and bounds.
+        into: What is added to as parts of the batch are done, so that it is known when a later part
+            fails.
+
+    Returns:
+        `into`, or a new one.
+
     Raises:
-        TransientError: Neo4j or the log is away; nothing was acknowledged, so nothing is lost.
+        TransientError: Neo4j or the log is away; what was not acknowledged comes again.
         SettingsError: Neo4j refuses the user name or password; likewise.
     """
+    total = Ingested() if into is None else into
     try:
-        ingested = graph.write(lambda tx: write_entries(tx, entries, settings))
+        done = graph.write(lambda tx: write_entries(tx, entries, settings))
     except (TransientError, SettingsError):
         raise  # nothing is wrong with the entries
     except Exception as error:  # noqa: BLE001 whatever the batch holds, the loop must go on
         if len(entries) > 1:
             logger.warning("ingest_batch_split", entries=len(entries), error=type(error).__name__)
-            return _in_halves(entries, graph, stream, settings)
-        return _bury_or_wait(entries[0], error, stream, settings)
+            middle = len(entries) // 2
+            for half in (entries[:middle], entries[middle:]):
+                ingest(half, graph, stream, settings, total)
+        else:
+            _bury_or_wait(entries[0], error, stream, settings, total)
+        return total
     stream.acknowledge(entries)
-    return ingested
-
-
-def _in_halves(
-    entries: Sequence[Entry], graph: GraphStore, stream: EventStream, settings: Settings
-) -> Ingested:
-    """Each half of the entries in a transaction of its own, in their order."""
-    total = Ingested()
-    middle = len(entries) // 2
-    for half in (entries[:middle], entries[middle:]):
-        one = ingest(half, graph, stream, settings)
-        total.events += one.events
-        total.duplicates += one.duplicates
-        total.buried += one.buried
-        total.user_ids |= one.user_ids
-        total.item_ids |= one.item_ids
-        total.doubtful_user_ids |= one.doubtful_user_ids
-        total.recorded_at_ms += one.recorded_at_ms
+    total.add(done)
     return total
 
 
 def _bury_or_wait(
-    entry: Entry, error: Exception, stream: EventStream, settings: Settings
-) -> Ingested:
+    entry: Entry, error: Exception, stream: EventStream, settings: Settings, total: Ingested
+) -> None:
     """Bury what is poison or was delivered too often; leave the rest pending for another try."""
-    if isinstance(error, PoisonError) or entry.deliveries >= settings.max_deliveries:
-        reason = (
-            str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
-        )
-        if stream.bury(entry, reason):
-            logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
-            return Ingested(buried=1, doubtful_user_ids=_user_of(entry))
+    if not isinstance(error, PoisonError) and entry.deliveries < settings.max_deliveries:
+        logger.warning("entry_failed", entry_id=entry.entry_id, kind=entry.kind, exc_info=error)
+        return
+    reason = str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
+    if stream.bury(entry, reason):
+        logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
+        total.buried += 1
+        total.doubtful_user_ids |= _user_of(entry)
+    else:
         logger.error("dead_letters_full", entry_id=entry.entry_id, kind=entry.kind)
-        return Ingested()
-    logger.warning("entry_failed", entry_id=entry.entry_id, kind=entry.kind, exc_info=error)
-    return Ingested()
 
 
 def _user_of(entry: Entry) -> set[str]:
@@ -156,15 +177,21 @@ def _write_documents(
     tx: neo4j.ManagedTransaction, kind: str, entries: Sequence[Entry], ingested: Ingested
 ) -> None:
     """Write item or user documents; of several for one id only the newest counts."""
-    newest = {}
+    newest: dict[str, tuple[Row, int]] = {}
+    since: dict[str, int] = {}
+    doubtful = ingested.doubtful_item_ids if kind == "item" else ingested.doubtful_user_ids
     for entry in entries:
         document = orjson.loads(entry.payload)
-        newest[document[f"{kind}_id"]] = (document, entry.revision)
+        identifier = document[f"{kind}_id"]
+        if identifier not in newest or entry.revision >= newest[identifier][1]:
+            newest[identifier] = (document, entry.revision)
+            since[identifier] = entry.since_ms
+        if entry.replayed:
+            doubtful.add(identifier)
     if kind == "item":
         seen = facts.write_items(tx, newest.values())
         ingested.item_ids |= set(newest)
     else:
-        since = {orjson.loads(one.payload)["user_id"]: one.since_ms for one in entries}
         seen = facts.write_users(tx, newest.values(), since)
         ingested.user_ids |= set(newest)
     _require_all(seen, len(newest), f"{kind}s")
@@ -178,6 +205,8 @@ def _write_events(
         events: dict[str, Event] = {}
         for entry in entries:
             event = Event.from_json(entry.payload)
+            if entry.replayed:
+                ingested.doubtful_user_ids.add(event.user_id)
             if events.setdefault(event.event_id, event).body_hash != event.body_hash:
                 msg = "the same event_id with another body is in this batch"
                 raise PoisonError(msg)
@@ -192,9 +221,12 @@ def _write_events(
     if not fresh:
         return
     users = _user_rows(fresh)
-    erased = facts.touch_users(tx, users)
-    _require_all(len(erased), len(users), "users")
-    fresh = [event for event in fresh if not erased[event.user_id]]
+    touched = facts.touch_users(tx, users)
+    _require_all(len(touched), len(users), "users")
+    # Of whoever was erased, nothing; of whoever was created again, nothing from before.
+    fresh = [one for one in fresh if one.occurred_at_ms >= touched[one.user_id]]
+    if not fresh:
+        return
     items = _item_rows(fresh, settings)
     _require_all(facts.touch_items(tx, items), len(items), "items")
     by_type: defaultdict[str, list[Event]] = defaultdict(list)

@@ -92,14 +92,14 @@ class _Pending:
         events: Of each user, those before a deletion left out.
         users: Newest revision and document, b"" for a deletion, and since when, by user.
         items: The same by item.
-        erased: Users with a deletion among the entries: what the graph holds of them does not
-            count any more.
+        erased: Revision of the newest deletion among the entries by user: what the graph holds of
+            them from before does not count any more.
     """
 
     events: defaultdict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     users: dict[str, Sent] = field(default_factory=dict)
     items: dict[str, Sent] = field(default_factory=dict)
-    erased: set[str] = field(default_factory=set)
+    erased: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class ServingRebuild:
         """
         done = Rebuilt()
         if self._write:
-            self._raise_counters()
+            self.raise_counters()
         for page in _pages(self._item_ids()):
             self.items(page, done)
             progress("items", done.items)
@@ -245,11 +245,17 @@ class ServingRebuild:
             )
 
         described, histories, seen = self._graph.read(read)
+
+        def gone(user_id: str) -> bool:
+            """Whether a deletion in the log is newer than what the graph holds."""
+            held = int(described.get(user_id, NOBODY)["revision"])
+            return pending.erased.get(user_id, 0) > held
+
         return {
             user_id: self._wanted_user(
                 described.get(user_id),
-                () if user_id in pending.erased else histories.get(user_id, ()),
-                [] if user_id in pending.erased else seen.get(user_id, []),
+                () if gone(user_id) else histories.get(user_id, ()),
+                [] if gone(user_id) else seen.get(user_id, []),
                 pending.events.get(user_id, []),
                 pending.users.get(user_id),
                 kept[user_id],
@@ -276,6 +282,11 @@ class ServingRebuild:
             revision, document, since = sent
             if not document:
                 revision, erased = 0, sent[0]
+        if kept.revision > max(revision, erased):
+            # Redis outlived a graph that was restored from before: it is right.
+            revision, document, since = kept.revision, kept.document, kept.since_ms
+            erased = kept.revision if kept.tombstone else 0
+            revision = 0 if kept.tombstone else revision
         if erased > revision:
             return _Kept((), b"", tombstone=True, revision=erased, seen=frozenset())
         stamp = {event.event_id: event.revision for event in kept.history}
@@ -406,10 +417,10 @@ class ServingRebuild:
             _add(pending, entry)
         return pending
 
-    def _raise_counters(self) -> None:
+    def raise_counters(self) -> None:
         """Counters above all that was ever given out, so that nothing new seems old."""
-        highest = self._graph.read(reads.fetch_catalog_revisions)
         pending = self._pending()
+        highest = self._graph.read(reads.fetch_catalog_revisions)
         items = max([highest["items"], *(sent[0] for sent in pending.items.values())])
         users = max([highest["users"], *(sent[0] for sent in pending.users.values())])
         with translated(StreamUnavailableError, "the serving state"):
@@ -433,9 +444,11 @@ class ServingRebuild:
         if version is None or not (folder / version).is_dir():
             return None
         serving = ServingState(self._client, self._settings)
-        if not serving.restore_manifest(version, max(folds(folder, version), default=0)):
+        if serving.head()[0] is not None:
             return None
+        # First, so that it is done again when this is interrupted.
         learned.mark_all_items_stale(self._graph)
+        serving.restore_manifest(version, max(folds(folder, version), default=0))
         return version
 
     def _item_ids(self) -> Iterator[str]:
@@ -487,7 +500,7 @@ def _add(pending: _Pending, entry: Entry) -> None:
             held[identifier] = max(held.get(identifier, NOTHING), (entry.revision, b"", 0))
             if entry.kind == "delete_user":
                 pending.events.pop(identifier, None)
-                pending.erased.add(identifier)
+                pending.erased[identifier] = max(entry.revision, pending.erased.get(identifier, 0))
         case _:
             logger.warning("entry_of_unknown_kind", kind=entry.kind)
 

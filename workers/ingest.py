@@ -17,7 +17,7 @@ import structlog
 from interest_graph.errors import SettingsError, TransientError
 from interest_graph.graph import reads
 from interest_graph.graph.schema import migrate
-from interest_graph.ingest import ingest
+from interest_graph.ingest import Ingested, ingest
 from interest_graph.logs import configure_logs
 from interest_graph.metrics import build_metrics
 from interest_graph.rebuild import ServingRebuild
@@ -29,13 +29,14 @@ from .celery_factory import create_celery
 from .wake_up import WakeUps
 
 if TYPE_CHECKING:
-    from interest_graph.ingest import Ingested
+    from interest_graph.event_stream import Entry
     from interest_graph.metrics import Metrics
     from interest_graph.services import Services
 
 BLOCK_MS = 200
 IDLE_MS = 10_000
 RECLAIM_EVERY_S = 5.0
+MOST_PENDING = 100_000
 PAUSE_S = 1.0
 
 logger = structlog.get_logger(__name__)
@@ -51,6 +52,9 @@ class IngestWorker:
         self._rebuild = ServingRebuild(
             services.graph, services.log, services.events, services.settings
         )
+        self._batch = services.settings.ingest_batch
+        self._doubtful_users: set[str] = set()
+        self._doubtful_items: set[str] = set()
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._stopping = threading.Event()
         self._next_sweep = 0.0
@@ -67,6 +71,7 @@ class IngestWorker:
             try:
                 if not ready:  # at the start, and after a Redis that came back without the group
                     self._services.events.ensure_group()
+                    self._take_over()
                     ready = True
                 self._step()
             except (TransientError, SettingsError) as error:
@@ -74,6 +79,12 @@ class IngestWorker:
                 logger.warning("ingest_waits", error=str(error))
                 self._stopping.wait(PAUSE_S)
         logger.info("ingest_stopped")
+
+    def _take_over(self) -> None:
+        """First what was handed out and not acknowledged, whoever had it: it is older."""
+        left, size = self._services.events.reclaim(self._name, MOST_PENDING, 0), self._batch
+        for start in range(0, len(left), size):
+            self._ingest(left[start : start + size])
 
     def _step(self) -> None:
         """One batch, and now and then what others left behind."""
@@ -83,27 +94,46 @@ class IngestWorker:
             self._next_reclaim = now + RECLAIM_EVERY_S
             left = stream.reclaim(self._name, settings.ingest_batch, IDLE_MS)
             if left:
-                self._apply(ingest(left, self._services.graph, stream, settings))
+                self._ingest(left)
         entries = stream.read(self._name, settings.ingest_batch, BLOCK_MS)
         if entries:
-            self._apply(ingest(entries, self._services.graph, stream, settings))
+            self._ingest(entries)
         if now >= self._next_sweep:
             self._next_sweep = now + settings.sweep_interval_s
             self._observe()
             self._wake_ups.sweep(self._services.graph)
 
     def _apply(self, done: Ingested) -> None:
-        """Count what a batch did, put histories right, and wake the update workers."""
+        """Count what a batch did, put Redis right, and wake the update workers."""
         now_ms = time.time() * 1000
         self._metrics.events_applied.inc(done.events)
-        if done.doubtful_user_ids:
-            self._rebuild.users(sorted(done.doubtful_user_ids))
         if done.buried:
             self._metrics.events_dead_lettered.labels("poison").inc(done.buried)
         for recorded_at_ms in done.recorded_at_ms:
             self._metrics.event_to_graph_seconds.observe((now_ms - recorded_at_ms) / 1000)
         if self._services.events.length() <= self._services.settings.ingest_batch:
+            self._put_right()
             self._wake_ups.send(done.user_ids, done.item_ids)
+
+    def _ingest(self, entries: list[Entry]) -> None:
+        """Bring a batch into the graph; whom it left in doubt is known even when it fails."""
+        done = Ingested()
+        try:
+            services = self._services
+            ingest(entries, services.graph, services.events, services.settings, done)
+        finally:
+            self._doubtful_users |= done.doubtful_user_ids
+            self._doubtful_items |= done.doubtful_item_ids
+        self._apply(done)
+
+    def _put_right(self) -> None:
+        """Rebuild what Redis keeps of whom batches left in doubt; what changes on, next time."""
+        if self._doubtful_users:
+            left = self._rebuild.users(sorted(self._doubtful_users)).given_up
+            self._doubtful_users = set(left)
+        if self._doubtful_items:
+            self._rebuild.items(sorted(self._doubtful_items))
+            self._doubtful_items = set()
 
     def _observe(self) -> None:
         """Set the gauges of backlog and age."""

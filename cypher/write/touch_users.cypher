@@ -1,7 +1,7 @@
 // Purpose: create users unknown so far as stubs and mark users stale by their new events; a user
 //   who was erased is not brought back.
 // Parameters: $users list of {user_id string, events integer, since_ms integer}
-// Columns: user_id, erased
+// Columns: user_id, erased, since_ms
 UNWIND $users AS row
 MERGE (user:User {user_id: row.user_id})
 ON CREATE SET
@@ -12,6 +12,8 @@ SET
   user.facts_revision = user.facts_revision + row.events,
   user.stale_since = coalesce(user.stale_since, datetime({epochMillis: coalesce(row.since_ms, timestamp())})),
   user.updated_at = datetime()
-WITH user, row.user_id AS user_id, EXISTS { (:ErasedUser {user_id: row.user_id}) } AS erased
+WITH user, row.user_id AS user_id,
+  coalesce(user.created_again_at.epochMillis, 0) AS since_ms,
+  EXISTS { (:ErasedUser {user_id: row.user_id}) } AS erased
 FOREACH (gone IN CASE WHEN erased THEN [user] ELSE [] END | DETACH DELETE gone)
-RETURN user_id, erased
+RETURN user_id, erased, since_ms

@@ -23,6 +23,14 @@ CALL (user, row, tombstone, newer) {
   WHERE newer
   DELETE tombstone
   WITH user, row
+  // Entries that were overtaken: the deletion comes too late, or came before these events.
+  CALL (user, row) {
+    MATCH (user)-[past]->(:Item)
+    WHERE past.event_id IS NOT NULL
+      AND past.occurred_at < datetime({epochMillis: coalesce(row.since_ms, 0)})
+    DELETE past
+  }
+  WITH user, row
   OPTIONAL MATCH (user)-[old:PREFERS]->()
   DELETE old
   WITH DISTINCT user, row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,15 @@ def find_events(
     return {row["event_id"]: row["body_hash"] for row in rows}
 
 
-def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> dict[str, bool]:
-    """Create stubs and mark users stale; returns for each it saw whether they were erased."""
+def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> dict[str, float]:
+    """Create stubs and mark users stale.
+
+    Returns:
+        For each it saw since when events count, in milliseconds since 1970: infinity for users who
+        were erased, 0 for all who never were.
+    """
     rows = run(tx, "write/touch_users", users=list(users))
-    return {row["user_id"]: row["erased"] for row in rows}
+    return {row["user_id"]: math.inf if row["erased"] else row["since_ms"] for row in rows}
 
 
 def touch_items(tx: neo4j.ManagedTransaction, items: Sequence[Row]) -> int:

@@ -11,7 +11,8 @@ if redis.call('XLEN', KEYS[2]) + #letters > tonumber(ARGV[1]) then return 'FULL'
 for _, letter in ipairs(letters) do
   local field = {}
   for i = 1, #letter[2], 2 do field[letter[2][i]] = letter[2][i + 1] end
-  redis.call('XADD', KEYS[2], '*', 'kind', field.kind, 'payload', field.payload, 'revision', field.revision, 'since', field.since or 0)
+  redis.call('XADD', KEYS[2], '*', 'kind', field.kind, 'payload', field.payload, 'revision', field.revision, 'since', field.since or 0,
+             'replayed', 1)
   redis.call('XDEL', KEYS[1], letter[1])
 end
 return #letters

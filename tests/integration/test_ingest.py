@@ -418,3 +418,23 @@ def test_late_entries_do_not_bring_a_deleted_user_back(
     assert query("MATCH (u:User {user_id: 'u-1'})-[e]->() RETURN e.event_id AS id") == [
         {"id": "e-3"}
     ]
+
+
+def test_of_two_documents_the_newer_counts_whatever_comes_last(loop: Loop, query: Any) -> None:
+    """A dead letter that is replayed behind a newer document replaces nothing."""
+    newer = Entry("1-1", "item", b'{"item_id": "i-1", "title": "New"}', 10)
+    older = Entry("2-1", "item", b'{"item_id": "i-1", "title": "Old"}', 5)
+    loop.ingest([newer, older])
+    assert query("MATCH (i:Item) RETURN i.title AS title") == [{"title": "New"}]
+
+
+def test_overtaken_entries_bring_no_past_back(loop: Loop, make_event: Any, query: Any) -> None:
+    """Whatever order they come in: what happened before a user was created again is no fact."""
+    past, now = make_event("e-1", "u-1"), make_event("e-2", "u-1", at=1_760_000_000)
+    loop.ingest([entry_of(past, 1)])
+    again = Entry("2-1", "user", b'{"user_id": "u-1"}', 6, since_ms=1_750_000_000_000)
+    loop.ingest([again, entry_of(now, 3)])
+    loop.ingest(
+        [entry_of(replace(past, event_id="e-3"), 4), Entry("5-1", "delete_user", b"u-1", 5)]
+    )
+    assert query("MATCH (:User)-[e]->(:Item) RETURN e.event_id AS id") == [{"id": "e-2"}]

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from interest_graph import redis_client as keys
+from interest_graph.dead_letters import DeadLetters
 from interest_graph.errors import StreamUnavailableError
 from interest_graph.graph import learned
 from interest_graph.metrics import build_metrics
@@ -141,6 +142,27 @@ def test_a_history_forgets_what_the_graph_refuses(
     assert set(after.seen) == set(before.seen)
     assert after.history_revision >= spoiled.history_revision
     assert services.events.dead_letters() == 2
+
+
+def test_a_replayed_event_is_in_its_history_again(
+    worker: IngestWorker, services: Services, shop: Shop, settings: Settings
+) -> None:
+    """Burying took it out of the history; the replay that writes it puts it back."""
+    services.events.ensure_group()
+    worker._step()  # the catalogue
+    shop.send("u-1", ("view", ITEMS[0]), ("purchase", ITEMS[1]))
+    entries = services.events.read("other", 10, 10)
+    assert services.events.bury(entries[1], "because")
+    worker._doubtful_users.add("u-1")
+    services.events.acknowledge(entries[:1])
+    worker._ingest([*entries[:1]])
+    assert len(services.serving.read("u-1", with_seen=True).history) == 1
+    letters = DeadLetters(services.log, settings)
+    letters.replay([letter.letter_id for letter in letters.all()])
+    worker._step()
+    state = services.serving.read("u-1", with_seen=True)
+    assert [event.item_id for event in state.history] == [ITEMS[0], ITEMS[1]]
+    assert len(state.seen) == 1
 
 
 def test_the_loop_waits_for_what_is_away(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.cursor import encode_cursor
 from interest_graph.dead_letters import DeadLetter
 from tests.unit.api.fakes import FakeServices
 
@@ -32,6 +33,12 @@ def test_letters_are_listed_in_pages(buried: FakeServices) -> None:
             break
         query = f"?limit=2&cursor={body['next']}"
     assert found == ["e-0", "e-1", "e-2"]
+
+
+def test_a_cursor_of_another_list_is_refused(buried: FakeServices) -> None:
+    """It holds an id of something else."""
+    answer = buried.client().get(f"/v1/dead-letters?cursor={encode_cursor('lamp')}", headers=ADMIN)
+    assert answer.status_code == 422
 
 
 def test_a_letter_says_what_and_why(buried: FakeServices) -> None:
