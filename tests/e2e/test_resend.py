@@ -38,8 +38,11 @@ def digest(rows: object) -> str:
 
 
 def state(service: RunningService, users: Sequence[str]) -> dict[str, Any]:
-    """Digests of facts, revisions and histories, and the lists of users."""
-    histories = [repr(sorted(service.redis.hgetall(f"ig:user:{user}").items())) for user in users]
+    """Digests of facts, revisions and histories, and the lists of users.
+
+    Not of the revision that a list shows: it may rise to the one that the resend was answered with.
+    """
+    histories = [repr(service.redis.hmget(f"ig:user:{user}", "h", "n", "d")) for user in users]
     return {
         "facts": digest(service.graph(FACTS)),
         "revisions": digest(service.graph(REVISIONS)),

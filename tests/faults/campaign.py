@@ -11,6 +11,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from neo4j.exceptions import DriverError, Neo4jError
+from redis.exceptions import RedisError
+
 from cli.local_stack.process import stop
 from cli.local_stack.programs import TRAINING
 from interest_graph.errors import InterestGraphError
@@ -85,10 +88,20 @@ def run_campaign(service: RunningService, campaign: Campaign) -> None:
     stop(service.paths, [TRAINING], grace_s=20)
     service.redis.delete("ig:dead")
     rebuilder(service)()  # what an earlier run with a bug has spoiled is not this one's
+    try:
+        _run(service, campaign, prefix, json.loads(made)["key"], models)
+    finally:
+        service.redis.delete("ig:dead")
+
+
+def _run(
+    service: RunningService, campaign: Campaign, prefix: str, key: str, models: list[Path]
+) -> None:
+    """The run on a stack that is ready."""
     with SupervisedStack(service, campaign.bug) as stack:
         load = Load(
             service.url,
-            json.loads(made)["key"],
+            key,
             service.settings.log_url,
             prefix,
             popular_items(service),
@@ -102,8 +115,7 @@ def run_campaign(service: RunningService, campaign: Campaign) -> None:
         finally:
             faults.heal()
             load.stop()
-        service.wait(stack.all_run, "every process to run")
-        service.driver.verify_connectivity()
+        service.wait(lambda: stack.all_run() and reachable(service), "every process to answer")
         report(campaign, load, faults)
         wait_until_quiet(service)
         check_answers(load.ledger, faults.happened)
@@ -114,6 +126,15 @@ def run_campaign(service: RunningService, campaign: Campaign) -> None:
         check_interests(service, load.users())
         assert not stack.errors
         assert len(faults.happened) >= campaign.count
+
+
+def reachable(service: RunningService) -> bool:
+    """Whether Neo4j and Redis answer."""
+    try:
+        service.driver.verify_connectivity()
+        return bool(service.redis.ping())
+    except (DriverError, Neo4jError, RedisError):
+        return False
 
 
 def popular_items(service: RunningService) -> list[str]:
