@@ -52,7 +52,7 @@ class IngestWorker:
         self._rebuild = ServingRebuild(
             services.graph, services.log, services.events, services.settings
         )
-        self._batch = services.settings.ingest_batch
+        self._in_hand: list[Entry] = []
         self._doubtful_users: set[str] = set()
         self._doubtful_items: set[str] = set()
         self._name = f"{socket.gethostname()}-{os.getpid()}"
@@ -65,14 +65,16 @@ class IngestWorker:
         self._stopping.set()
 
     def run(self) -> None:
-        """Work until told to stop; what is away is waited for."""
-        ready = False
+        """Work until told to stop; what is away is waited for, and what is in hand comes first."""
+        ready = taken_over = False
         while not self._stopping.is_set():
             try:
                 if not ready:  # at the start, and after a Redis that came back without the group
                     self._services.events.ensure_group()
-                    self._take_over()
                     ready = True
+                if not taken_over:  # what was handed out before is older, whoever had it
+                    self._in_hand = self._services.events.reclaim(self._name, MOST_PENDING, 0)
+                    taken_over = True
                 self._step()
             except (TransientError, SettingsError) as error:
                 ready = False
@@ -80,24 +82,15 @@ class IngestWorker:
                 self._stopping.wait(PAUSE_S)
         logger.info("ingest_stopped")
 
-    def _take_over(self) -> None:
-        """First what was handed out and not acknowledged, whoever had it: it is older."""
-        left, size = self._services.events.reclaim(self._name, MOST_PENDING, 0), self._batch
-        for start in range(0, len(left), size):
-            self._ingest(left[start : start + size])
-
     def _step(self) -> None:
         """One batch, and now and then what others left behind."""
         stream, settings = self._services.events, self._services.settings
+        self._ingest(self._in_hand)  # when a server was away: nothing newer may pass it
         now = time.monotonic()
         if now >= self._next_reclaim:
             self._next_reclaim = now + RECLAIM_EVERY_S
-            left = stream.reclaim(self._name, settings.ingest_batch, IDLE_MS)
-            if left:
-                self._ingest(left)
-        entries = stream.read(self._name, settings.ingest_batch, BLOCK_MS)
-        if entries:
-            self._ingest(entries)
+            self._ingest(stream.reclaim(self._name, settings.ingest_batch, IDLE_MS))
+        self._ingest(stream.read(self._name, settings.ingest_batch, BLOCK_MS))
         if now >= self._next_sweep:
             self._next_sweep = now + settings.sweep_interval_s
             self._observe()
@@ -116,15 +109,19 @@ class IngestWorker:
             self._wake_ups.send(done.user_ids, done.item_ids)
 
     def _ingest(self, entries: list[Entry]) -> None:
-        """Bring a batch into the graph; whom it left in doubt is known even when it fails."""
-        done = Ingested()
-        try:
-            services = self._services
-            ingest(entries, services.graph, services.events, services.settings, done)
-        finally:
-            self._doubtful_users |= done.doubtful_user_ids
-            self._doubtful_items |= done.doubtful_item_ids
-        self._apply(done)
+        """Bring entries into the graph, in batches; what is not done when it fails is kept."""
+        services, size = self._services, self._services.settings.ingest_batch
+        self._in_hand = entries
+        while self._in_hand:
+            done = Ingested()
+            try:
+                batch = self._in_hand[:size]
+                ingest(batch, services.graph, services.events, services.settings, done)
+            finally:  # whom it left in doubt is known even when a part of it failed
+                self._doubtful_users |= done.doubtful_user_ids
+                self._doubtful_items |= done.doubtful_item_ids
+            self._in_hand = self._in_hand[size:]
+            self._apply(done)
 
     def _put_right(self) -> None:
         """Rebuild what Redis keeps of whom batches left in doubt; what changes on, next time."""

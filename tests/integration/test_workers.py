@@ -12,8 +12,8 @@ import pytest
 
 from interest_graph import redis_client as keys
 from interest_graph.dead_letters import DeadLetters
-from interest_graph.errors import StreamUnavailableError
-from interest_graph.graph import learned
+from interest_graph.errors import GraphUnavailableError, StreamUnavailableError
+from interest_graph.graph import facts, learned
 from interest_graph.metrics import build_metrics
 from interest_graph.services import build_services
 from tests.integration.published_directory import FIRST
@@ -118,6 +118,66 @@ def test_what_a_dead_worker_left_is_taken_over(
     worker.stop()
     thread.join(10)
     assert services.events.dead_letters() == 0
+
+
+def test_what_a_predecessor_had_in_hand_comes_first(
+    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start it is taken over at once, however short ago it was handed out."""
+    monkeypatch.setattr(ingest_worker, "IDLE_MS", 10**9)
+    services.events.ensure_group()
+    shop.send("u-1", ("view", ITEMS[0]))
+    assert services.events.read("predecessor", 1000, 10)
+    shop.send("u-1", ("view", ITEMS[1]))
+    order = written(monkeypatch)
+    thread = run(worker)
+    until(lambda: services.events.length() == 0)
+    worker.stop()
+    thread.join(10)
+    assert [event_id for event_id in order if event_id.startswith("u-1")] == ["u-1-0", "u-1-1"]
+
+
+def test_nothing_newer_passes_what_a_server_that_was_away_held_up(
+    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch in hand is tried again first, and that is no further delivery of its entries."""
+    monkeypatch.setattr(ingest_worker, "PAUSE_S", 0.01)
+    services.events.ensure_group()
+    worker._step()  # the catalogue
+    write, failed = services.graph.write, []
+
+    def away_at_first(_: object, work: Any) -> Any:
+        if len(failed) < 8:
+            failed.append(work)
+            if len(failed) == 1:
+                shop.send("u-1", ("view", ITEMS[1]))
+            message = "Neo4j does not answer"
+            raise GraphUnavailableError(message)
+        return write(work)
+
+    order = written(monkeypatch)
+    monkeypatch.setattr(type(services.graph), "write", away_at_first)
+    shop.send("u-1", ("view", ITEMS[0]))
+    thread = run(worker)
+    until(lambda: services.events.length() == 0)
+    worker.stop()
+    thread.join(10)
+    assert order == ["u-1-0", "u-1-1"]
+    assert len(failed) == 8
+    assert services.events.dead_letters() == 0
+
+
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of events in the order in which they become facts, filled while the test goes on."""
+    order: list[str] = []
+    record = facts.record_events
+
+    def noted(tx: Any, relationship: str, events: Any) -> int:
+        order.extend(event.event_id for event in events)
+        return record(tx, relationship, events)
+
+    monkeypatch.setattr(facts, "record_events", noted)
+    return order
 
 
 def test_a_history_forgets_what_the_graph_refuses(
