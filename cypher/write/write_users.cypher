@@ -25,9 +25,11 @@ CALL (user, row, tombstone, newer) {
   WITH user, row
   // Entries that were overtaken: the deletion comes too late, or came before these events.
   CALL (user, row) {
+    WITH user, row
+    WHERE row.since_ms > coalesce(user.created_again_at.epochMillis, 0)
     MATCH (user)-[past]->(:Item)
     WHERE past.event_id IS NOT NULL
-      AND past.occurred_at < datetime({epochMillis: coalesce(row.since_ms, 0)})
+      AND past.occurred_at < datetime({epochMillis: row.since_ms})
     DELETE past
   }
   WITH user, row
