@@ -53,9 +53,9 @@ def restore(
 
     Example: interest-graph restore backups/2026-01-31
     """
-    from interest_graph.backup import restore_backup, restore_keys
     from interest_graph.graph.schema import migrate
     from interest_graph.rebuild import ServingRebuild
+    from interest_graph.restore import restore_backup, restore_keys
     from interest_graph.services import build_services
 
     from .local_stack.paths import stack_paths

@@ -15,6 +15,8 @@ InterestGraphError
 │       └── DeltaGoneError        a delta of the item matrix is kept no longer
 ├── ModelNotReadyError            no model has been published yet
 ├── CheckpointError               a model directory is missing, damaged or of another format
+├── BackupError                   a backup cannot be made, or cannot be read
+├── PoisonError                   an entry can never be brought into the graph
 ├── LostRowsError                 a statement wrote fewer rows than it was given
 └── SettingsError                 the settings contradict each other or the servers
 ```
@@ -106,6 +108,14 @@ class ModelNotReadyError(InterestGraphError):
 
 class CheckpointError(InterestGraphError):
     """A model directory is missing, damaged or of another format."""
+
+
+class BackupError(InterestGraphError):
+    """A backup cannot be made, or is missing, damaged or of another format."""
+
+
+class PoisonError(InterestGraphError):
+    """An entry can never be brought into the graph; it goes to the dead letters."""
 
 
 class LostRowsError(InterestGraphError):

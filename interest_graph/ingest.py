@@ -11,9 +11,9 @@ import orjson
 import structlog
 
 from .errors import (
-    InterestGraphError,
     InvalidEventError,
     LostRowsError,
+    PoisonError,
     SettingsError,
     TransientError,
 )
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 logger = structlog.get_logger(__name__)
 
 
-class PoisonError(InterestGraphError):
-    """An entry can never be brought into the graph; it goes to the dead letters."""
-
-
 @dataclass
 class Ingested:
     """What one batch did.
@@ -49,7 +45,7 @@ class Ingested:
         doubtful_user_ids: Users of whom Redis may hold something else than the graph: after an
             event was buried, was known already and sent again at another time, or was replayed.
         doubtful_item_ids: Items of which Redis may: their documents were replayed.
-        oldest_recorded_at_ms: When the oldest event of the batch was accepted.
+        recorded_at_ms: When each event that was written had been accepted.
     """
 
     events: int = 0

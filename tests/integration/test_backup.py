@@ -11,17 +11,13 @@ from typer.testing import CliRunner
 from cli.main import app
 from interest_graph import redis_client as keys
 from interest_graph.api_key import ApiKeyStore
-from interest_graph.backup import (
-    read_backup,
-    restore_backup,
-    restore_keys,
-    verify_backup,
-    write_backup,
-)
-from interest_graph.errors import CheckpointError
-from interest_graph.ingest import PoisonError, ingest
+from interest_graph.backup import write_backup
+from interest_graph.backup_folder import read_backup, verify_backup
+from interest_graph.errors import BackupError, PoisonError
+from interest_graph.ingest import ingest
 from interest_graph.item import ItemInput
 from interest_graph.rebuild import ServingRebuild
+from interest_graph.restore import restore_backup, restore_keys
 from interest_graph.user import UserInput
 from tests.conftest import DELETE_EVERYTHING
 
@@ -184,20 +180,20 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(
     del busy_shop
     folder = tmp_path / "one"
     write_backup(folder, graph, log, events, settings)
-    with pytest.raises(CheckpointError, match="is there already"):
+    with pytest.raises(BackupError, match="is there already"):
         write_backup(folder, graph, log, events, settings)
     wipe()
     whole = (folder / "events.jsonl.gz").read_bytes()
     for content in (whole[: len(whole) // 2], whole[:-30] + b"0" * 30, b""):
         (folder / "events.jsonl.gz").write_bytes(content)
-        with pytest.raises(CheckpointError, match="events"):
+        with pytest.raises(BackupError, match="events"):
             restore_backup(folder, graph, log, settings)
     (folder / "events.jsonl.gz").unlink()
-    with pytest.raises(CheckpointError, match="events"):
+    with pytest.raises(BackupError, match="events"):
         verify_backup(folder)
     manifest = json.loads((folder / "backup.json").read_text())
     (folder / "backup.json").write_text(json.dumps(manifest | {"format": 99}))
-    with pytest.raises(CheckpointError, match="format 99"):
+    with pytest.raises(BackupError, match="format 99"):
         read_backup(folder)
     assert query("MATCH (n:Item|User) RETURN count(n) AS n") == [{"n": 0}]
 
@@ -221,7 +217,7 @@ def test_a_backup_with_undeclared_event_types_is_refused(
             tmp_path / "one", graph, log, settings.model_copy(update={"event_types": fewer})
         )
     restore_backup(tmp_path / "one", graph, log, settings)
-    with pytest.raises(CheckpointError, match="RATED is no declared event type"):
+    with pytest.raises(BackupError, match="RATED is no declared event type"):
         write_backup(
             tmp_path / "two",
             graph,
@@ -229,6 +225,7 @@ def test_a_backup_with_undeclared_event_types_is_refused(
             events,
             settings.model_copy(update={"event_types": fewer}),
         )
+    assert [path.name for path in tmp_path.iterdir()] == ["one"], "half a backup was left behind"
 
 
 def test_the_commands_say_what_they_did(
