@@ -9,31 +9,31 @@ unless it has changed since it was looked at; then it is looked at again.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import orjson
-import structlog
-
 from . import redis_client as keys
-from .errors import InvalidEventError, StreamUnavailableError
-from .event import Event
+from .errors import StreamUnavailableError
 from .graph import learned, reads
-from .history import HistoryEvent, newest, pack, unpack
+from .history import newest
+from .kept_user import KeptUser, KeptUsers
+from .pending import NOTHING, read_pending
 from .published_model import folds
 from .redis_client import script, translated
 from .serving_state import ServingState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import redis
 
-    from .event_stream import Entry, EventStream
+    from .event import Event
+    from .event_stream import EventStream
     from .graph.store import GraphStore, Row
+    from .history import HistoryEvent
+    from .pending import Pending, Sent
     from .settings import Settings
 
 PAGE = 500
@@ -46,13 +46,6 @@ NOBODY: dict[str, Any] = {
     "since_ms": 0,
 }
 LOG_PAGE = 1000
-
-logger = structlog.get_logger(__name__)
-
-
-Sent = tuple[int, bytes, int]
-"""Revision, document (b"" for a deletion), and when who was deleted was created again."""
-NOTHING: Sent = (0, b"", 0)
 
 
 @dataclass
@@ -84,45 +77,12 @@ class Rebuilt:
         return self.changed_users + self.changed_items
 
 
-@dataclass
-class _Pending:
-    """What the log holds that may not be in the graph yet.
-
-    Args:
-        events: Of each user, those before a deletion left out.
-        users: Newest revision and document, b"" for a deletion, and since when, by user.
-        items: The same by item.
-        erased: Revision of the newest deletion among the entries by user: what the graph holds of
-            them from before does not count any more.
-    """
-
-    events: defaultdict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
-    users: dict[str, Sent] = field(default_factory=dict)
-    items: dict[str, Sent] = field(default_factory=dict)
-    erased: dict[str, int] = field(default_factory=dict)
+Progress = Callable[[str, int], None]
+"""Told of `items` and `users` how many are done."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What is kept of a user.
-
-    Args:
-        history: Oldest first.
-        document: JSON; b"" for none.
-        tombstone: Whether the user was erased.
-        revision: Of the document or the tombstone; 0 for neither.
-        seen: Members of the seen set.
-        since_ms: When who was deleted was created again; 0 for all others.
-        history_revision: "" without a history.
-    """
-
-    history: tuple[HistoryEvent, ...]
-    document: bytes
-    tombstone: bool
-    revision: int
-    seen: frozenset[int]
-    since_ms: int = 0
-    history_revision: str = field(default="", compare=False)
+def _quiet(_what: str, _done: int) -> None:
+    """Tell nobody."""
 
 
 class ServingRebuild:
@@ -147,14 +107,14 @@ class ServingRebuild:
     ) -> None:
         self._graph, self._client, self._settings, self._write = graph, client, settings, write
         self._stream = stream
-        self._rebuild_user = script(client, "rebuild_user")
+        self._users = KeptUsers(client)
         self._rebuild_item = script(client, "rebuild_item")
         self._codes = {name: code for code, name in enumerate(settings.relationships)}
         self._seen_codes = {
             settings.event_type_names.index(name) for name in settings.seen_event_types
         }
 
-    def run(self, progress: Callable[[str, int], None] = lambda _what, _done: None) -> Rebuilt:
+    def run(self, progress: Progress = _quiet) -> Rebuilt:
         """All of it.
 
         Args:
@@ -165,36 +125,45 @@ class ServingRebuild:
         """
         done = Rebuilt()
         if self._write:
-            self.raise_counters()
-        for page in _pages(self._item_ids()):
-            self.items(page, done)
-            progress("items", done.items)
-        for page in _pages(self._user_ids()):
-            self.users(page, done)
-            progress("users", done.users)
+            self._raise_counters()
+        self.items(self._item_ids(), done, progress)
+        self.users(self._user_ids(), done, progress)
         if self._write:
             done.model_version = self._restore_manifest()
         return done
 
-    def users(self, user_ids: Sequence[str], done: Rebuilt | None = None) -> Rebuilt:
-        """Some users, whatever is kept of them."""
+    def users(
+        self, user_ids: Iterable[str], done: Rebuilt | None = None, progress: Progress = _quiet
+    ) -> Rebuilt:
+        """Some users, whatever is kept of them, page by page."""
         done = done or Rebuilt()
-        done.users += len(user_ids)
-        waiting = self._try_users(user_ids, done, first=True)
-        for _ in range(TRIES):  # one by one, since that is over before the user does anything
-            waiting = [one for one in waiting if self._try_users([one], done, first=False)]
-        if self._write:
-            done.given_up += waiting
-        else:
-            done.changed_users += len(waiting)
+        for page in _pages(user_ids):
+            waiting = self._try_users(page, done, first=True)
+            for _ in range(TRIES):  # one by one, since that is over before the user does anything
+                waiting = [one for one in waiting if self._try_users([one], done, first=False)]
+            if self._write:
+                done.given_up += waiting
+            else:
+                done.changed_users += len(waiting)
+            done.users += len(page)
+            progress("users", done.users)
         return done
 
-    def items(self, item_ids: Sequence[str], done: Rebuilt | None = None) -> Rebuilt:
-        """Some items, whatever is kept of them."""
+    def items(
+        self, item_ids: Iterable[str], done: Rebuilt | None = None, progress: Progress = _quiet
+    ) -> Rebuilt:
+        """Some items, whatever is kept of them, page by page."""
         done = done or Rebuilt()
-        done.items += len(item_ids)
+        for page in _pages(item_ids):
+            self._items_of(page, done)
+            done.items += len(page)
+            progress("items", done.items)
+        return done
+
+    def _items_of(self, item_ids: Sequence[str], done: Rebuilt) -> None:
+        """A page of items."""
         kept = self._kept_items(item_ids)
-        pending = self._pending().items
+        pending = read_pending(self._stream).items
         rows = self._graph.read(lambda tx: reads.fetch_items(tx, item_ids))
         for item_id in item_ids:
             held, row = kept[item_id], rows.get(item_id)
@@ -209,19 +178,18 @@ class ServingRebuild:
                 wish = (held[0], b"")  # neither the log nor the graph knows it: its write was lost
             if held != wish and (not self._write or self._write_item(item_id, *wish)):
                 done.changed_items += 1
-        return done
 
     def _try_users(self, user_ids: Sequence[str], done: Rebuilt, *, first: bool) -> list[str]:
         """Those of the users that changed meanwhile; if nothing is written, those that differ."""
-        kept = self._kept_users(user_ids)
-        pending = self._pending()
+        kept = self._users.read(user_ids)
+        pending = read_pending(self._stream)
         wanted = self._wanted_users(user_ids, pending, kept)
         again = []
         for user_id in user_ids:
             held, wish = kept[user_id], wanted[user_id]
             if wish is None:
                 done.missing_documents += 1
-            elif held != wish and not (self._write and self._write_user(user_id, held, wish)):
+            elif held != wish and not (self._write and self._users.write(user_id, held, wish)):
                 again.append(user_id)
             elif held != wish:
                 done.changed_users += 1
@@ -230,8 +198,8 @@ class ServingRebuild:
         return again
 
     def _wanted_users(
-        self, user_ids: Sequence[str], pending: _Pending, kept: Mapping[str, _Kept]
-    ) -> dict[str, _Kept | None]:
+        self, user_ids: Sequence[str], pending: Pending, kept: Mapping[str, KeptUser]
+    ) -> dict[str, KeptUser | None]:
         """What the graph and the log say of users; None where the graph has no document."""
         settings = self._settings
         seen_types = [settings.relationships[code] for code in sorted(self._seen_codes)]
@@ -270,8 +238,8 @@ class ServingRebuild:
         seen: Sequence[Sequence[str]],
         events: Sequence[Event],
         sent: Sent | None,
-        kept: _Kept,
-    ) -> _Kept | None:
+        kept: KeptUser,
+    ) -> KeptUser | None:
         """What the graph and the log say of a user."""
         row = row or NOBODY
         if row["known"] and row["document"] is None and sent is None:
@@ -288,12 +256,14 @@ class ServingRebuild:
             erased = kept.revision if kept.tombstone else 0
             revision = 0 if kept.tombstone else revision
         if erased > revision:
-            return _Kept((), b"", tombstone=True, revision=erased, seen=frozenset())
+            return KeptUser((), b"", tombstone=True, revision=erased, seen=frozenset())
         stamp = {event.event_id: event.revision for event in kept.history}
         known = {event.event_id: event for event in history}
         for event in events:
             if event.event_type in self._settings.event_types:
                 known.setdefault(event.event_id, event.history_event)
+        # Whoever was created again has no past, though a graph from before may hold one.
+        known = {name: one for name, one in known.items() if one.occurred_at_ms >= since}
         size = self._settings.history_events
         recent = newest(
             (replace(one, revision=stamp.get(one.event_id, 0)) for one in known.values()), size
@@ -307,7 +277,7 @@ class ServingRebuild:
         bound = self._settings.seen_items
         if len(members) >= bound and len(kept.seen) == bound:
             members = set(kept.seen)  # which are forgotten is chance: what is kept is as good
-        return _Kept(
+        return KeptUser(
             recent,
             document,
             tombstone=False,
@@ -315,59 +285,6 @@ class ServingRebuild:
             seen=frozenset(islice(sorted(members), bound)),
             since_ms=since,
         )
-
-    def _kept_users(self, user_ids: Sequence[str]) -> dict[str, _Kept]:
-        """What is kept of users."""
-        with translated(StreamUnavailableError, "the serving state"):
-            pipeline = self._client.pipeline(transaction=False)
-            for user_id in user_ids:
-                pipeline.hmget(keys.user_key(user_id), ["h", "r", "d", "t", "c"])
-                pipeline.zscore(keys.USER_REVISIONS, user_id)
-                pipeline.smembers(keys.seen_key(user_id))
-            answers = pipeline.execute()
-        kept = {}
-        for place, user_id in enumerate(user_ids):
-            (history, revision, document, tombstone, since), score, seen = answers[3 * place :][:3]
-            kept[user_id] = _Kept(
-                unpack(history or b""),
-                document or b"",
-                tombstone=tombstone is not None,
-                revision=int(score or 0),
-                seen=frozenset(int(member) for member in seen),
-                since_ms=int(since or 0),
-                history_revision=(revision or b"").decode(),
-            )
-        return kept
-
-    def _write_user(self, user_id: str, held: _Kept, wish: _Kept) -> bool:
-        """Write what is to be kept of a user, unless it has changed."""
-        revision = held.history_revision
-        if wish.history and not revision:
-            with translated(StreamUnavailableError, "the serving state"):
-                revision = str(int(self._client.get(keys.HISTORY_REVISION) or 0))
-        with translated(StreamUnavailableError, "the serving state"):
-            written = self._rebuild_user(
-                keys=[
-                    keys.user_key(user_id),
-                    keys.seen_key(user_id),
-                    keys.USER_REVISIONS,
-                    keys.USER_IDS,
-                ],
-                args=[
-                    user_id,
-                    held.history_revision,
-                    str(held.revision) if held.revision else "",
-                    pack(wish.history),
-                    len(wish.history),
-                    revision,
-                    wish.document,
-                    str(wish.revision) if wish.revision else "",
-                    "t" if wish.tombstone else "",
-                    wish.since_ms,
-                    *sorted(wish.seen),
-                ],
-            )
-        return bool(written)
 
     def _kept_items(self, item_ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """Revision and document of items as they are kept; (0, b"") where there is nothing."""
@@ -391,7 +308,7 @@ class ServingRebuild:
                 )
             )
 
-    def _remember(self, user_ids: Sequence[str], pending: _Pending) -> None:
+    def _remember(self, user_ids: Sequence[str], pending: Pending) -> None:
         """Fill the duplicate window with what was accepted within it."""
         now_ms, window = int(time.time() * 1000), self._settings.duplicate_window_s
         since = now_ms - window * 1000
@@ -410,16 +327,9 @@ class ServingRebuild:
                     pipeline.set(keys.event_key(event_id), body_hash, ex=left, nx=True)
             pipeline.execute()
 
-    def _pending(self) -> _Pending:
-        """What the log holds."""
-        pending = _Pending()
-        for entry in self._stream.entries(LOG_PAGE):
-            _add(pending, entry)
-        return pending
-
-    def raise_counters(self) -> None:
+    def _raise_counters(self) -> None:
         """Counters above all that was ever given out, so that nothing new seems old."""
-        pending = self._pending()
+        pending = read_pending(self._stream)
         highest = self._graph.read(reads.fetch_catalog_revisions)
         items = max([highest["items"], *(sent[0] for sent in pending.items.values())])
         users = max([highest["users"], *(sent[0] for sent in pending.users.values())])
@@ -453,7 +363,7 @@ class ServingRebuild:
 
     def _item_ids(self) -> Iterator[str]:
         """Every item that the log, the graph or the serving state has a document of."""
-        yield from self._pending().items
+        yield from read_pending(self._stream).items
         yield from self._listed(reads.list_item_ids)
         with translated(StreamUnavailableError, "the serving state"):
             for item_id, _ in self._client.hscan_iter(keys.ITEMS, count=LOG_PAGE):
@@ -461,7 +371,7 @@ class ServingRebuild:
 
     def _user_ids(self) -> Iterator[str]:
         """Every user of the log, of the graph, erased ones too, and of the serving state."""
-        pending = self._pending()
+        pending = read_pending(self._stream)
         yield from (*pending.users, *pending.events)
         yield from self._listed(reads.list_user_ids)
         yield from self._listed(reads.list_erased_user_ids)
@@ -479,30 +389,6 @@ class ServingRebuild:
             if len(page) < PAGE:
                 return
             after = page[-1]
-
-
-def _add(pending: _Pending, entry: Entry) -> None:
-    """Note an entry of the log; what can never be written says nothing."""
-    match entry.kind:
-        case "event":
-            with suppress(InvalidEventError):
-                event = Event.from_json(entry.payload)
-                pending.events[event.user_id].append(event)
-        case "item" | "user":
-            document = orjson.loads(entry.payload)
-            held = pending.items if entry.kind == "item" else pending.users
-            identifier = document[f"{entry.kind}_id"]
-            sent = (entry.revision, entry.payload, entry.since_ms)
-            held[identifier] = max(held.get(identifier, NOTHING), sent)
-        case "delete_item" | "delete_user":
-            held = pending.items if entry.kind == "delete_item" else pending.users
-            identifier = entry.payload.decode()
-            held[identifier] = max(held.get(identifier, NOTHING), (entry.revision, b"", 0))
-            if entry.kind == "delete_user":
-                pending.events.pop(identifier, None)
-                pending.erased[identifier] = max(entry.revision, pending.erased.get(identifier, 0))
-        case _:
-            logger.warning("entry_of_unknown_kind", kind=entry.kind)
 
 
 def _pages(ids: Iterable[str]) -> Iterator[list[str]]:

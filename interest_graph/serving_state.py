@@ -138,10 +138,10 @@ class ServingState:
     def restore_manifest(self, model_version: str, epoch: int) -> bool:
         """Name a model as the published one if none is; returns whether none was."""
         with translated(ServingStateUnavailableError, "the serving state"):
-            missing = self._client.hsetnx(keys.MANIFEST, "model_version", model_version)
-            if missing:
-                self._client.hset(keys.MANIFEST, "epoch", epoch)
-        return bool(missing)
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hsetnx(keys.MANIFEST, "epoch", epoch)
+            pipeline.hsetnx(keys.MANIFEST, "model_version", model_version)
+            return bool(pipeline.execute()[1])
 
     def roll_out(self, model_version: str) -> int:
         """Make a model the published one: one write; returns its epoch."""

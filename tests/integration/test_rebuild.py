@@ -213,12 +213,15 @@ def test_what_is_newer_than_the_graph_stays(
     users.delete("u-1")
     users.put([UserInput(user_id="u-2", properties={"new": True}).document])
     items.put([ItemInput(item_id="item-01", title="New").document])
+    users.delete("u-4")
+    users.put([UserInput(user_id="u-4").document])
     before = state(log)
     events.acknowledge(events.read("test", 1000, 10))  # the graph never heard of it
     rebuild()
     after = state(log)
     assert after["ig:user:u-1"] == before["ig:user:u-1"]
     assert after["ig:user:u-2"][0] == before["ig:user:u-2"][0]
+    assert after["ig:user:u-4"] == before["ig:user:u-4"], "the past of who was created again"
     assert after["items"] == before["items"]
 
 
