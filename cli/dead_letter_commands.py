@@ -126,7 +126,7 @@ def drop(
 def _ids(
     letters: "DeadLetters", given: "Sequence[str] | None", reason: str | None, *, every: bool
 ) -> list[str]:
-    """Ids of the letters that the options choose; ends the command when they choose none way."""
+    """Ids of the letters that the options choose; ends the command when nothing is chosen."""
     if not given and not every and reason is None:
         fail("which letters? Name ids, or give --reason TEXT or --all", code=USAGE)
     if given and every:

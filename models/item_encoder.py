@@ -16,6 +16,7 @@ from interest_graph.subgraph import EdgeFeatures, ItemEncoding, ItemSubgraph
 
 from .checkpoint import PublishedModel, load_published
 from .graph_encoder import SOURCES, GraphEncoding
+from .item_table import link_tensor
 from .text_encoder import TextEncoder, choose_device
 from .words import word_links
 
@@ -204,7 +205,7 @@ class ItemEncoder:
 
     def _index(self, links: list[tuple[int, int]]) -> Tensor:
         """An edge index (2, e) of pairs."""
-        return torch.tensor(links, dtype=torch.int64, device=self._device).reshape(-1, 2).T
+        return link_tensor(links).to(self._device)
 
 
 def _category_weights(
