@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import uuid
-from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from neo4j.exceptions import DriverError, Neo4jError
 from redis.exceptions import RedisError
 
+from cli.local_stack.ports import answers
 from cli.local_stack.process import stop
 from cli.local_stack.programs import TRAINING
 from interest_graph.errors import InterestGraphError
@@ -109,6 +110,7 @@ def _run(
             campaign.seed,
         )
         faults = Faults(stack, tolerant(swapper(service, models)), tolerant(rebuilder(service)))
+        service.wait(lambda: stack.all_run() and reachable(service), "every process to answer")
         load.start()
         try:
             faults.run(campaign.seconds, campaign.count, campaign.seed)
@@ -129,10 +131,10 @@ def _run(
 
 
 def reachable(service: RunningService) -> bool:
-    """Whether Neo4j and Redis answer."""
+    """Whether Neo4j, Redis and the API answer."""
     try:
         service.driver.verify_connectivity()
-        return bool(service.redis.ping())
+        return bool(service.redis.ping()) and answers(service.settings.api_port)
     except (DriverError, Neo4jError, RedisError):
         return False
 
@@ -183,10 +185,12 @@ def tolerant(work: Callable[[], None]) -> Callable[[], None]:
 
 def report(campaign: Campaign, load: Load, faults: Faults) -> None:
     """Say what happened, for who reads the log of a run."""
-    errors = Counter(status for _, status, _ in load.ledger.server_errors)
-    names = Counter(one.name for one in faults.happened)
+    ledger = load.ledger
     sys.stderr.write(
-        f"\nseed {campaign.seed}: {len(load.ledger.accepted)} events, "
-        f"{dict(load.ledger.counts)}, server errors {dict(errors)}\n"
-        + "".join(f"  {count} {name}\n" for name, count in sorted(names.items()))
+        f"\nseed {campaign.seed}: {len(ledger.accepted)} events, {dict(ledger.counts)}\n"
     )
+    ends = [one.began for one in faults.happened[1:]] + [math.inf]
+    for one, end in zip(faults.happened, ends, strict=True):
+        errors = sum(one.began <= at < end for at, _, _ in ledger.server_errors)
+        lost = sum(one.began <= at < end for at in ledger.unanswered)
+        sys.stderr.write(f"  {one.name}: until the next {errors} errors, {lost} unanswered\n")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tests.running_service import RunningService
 
 PATIENCE_S = 120.0
-EXCUSED_S = 45.0
+EXCUSED_S = 15.0
+BEHIND_THE_API = ("worker-", "Celery", "ingest", "Neo4j")
 UNEXPECTED = 500
 MINUTES = 6
 TOLERANCE = 1e-5
@@ -108,9 +109,13 @@ def check_interests(service: RunningService, users: list[str]) -> None:
 
 
 def check_answers(ledger: Ledger, happened: list[Happened]) -> None:
-    """No promise was broken in an answer, and every error of the server has its fault."""
+    """No promise was broken in an answer, and every error of the server has its fault.
+
+    What happens to workers and Neo4j is no excuse: what the load asks for needs neither.
+    """
     assert not ledger.wrong, ledger.wrong[:5]
+    excuses = [one for one in happened if not any(part in one.name for part in BEHIND_THE_API)]
     for at, status, what in ledger.server_errors:
         assert status != UNEXPECTED, what
-        excused = any(one.began - 1 <= at <= (one.ended or at) + EXCUSED_S for one in happened)
+        excused = any(one.began - 1 <= at <= (one.ended or at) + EXCUSED_S for one in excuses)
         assert excused, f"{status} without a fault: {what}"

@@ -35,6 +35,7 @@ class Ledger:
         poison: Payloads put into the log that can never be written.
         server_errors: (when, status, what) of answers of 500 and above.
         wrong: Broken promises.
+        unanswered: When requests got no answer in time, or lost their connection.
         counts: What was done how often.
     """
 
@@ -44,6 +45,7 @@ class Ledger:
     poison: list[str] = field(default_factory=list)
     server_errors: list[tuple[float, int, str]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    unanswered: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -127,7 +129,7 @@ class Load:
             try:
                 answer = session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
             except requests.RequestException:
-                self.ledger.counts["unanswered"] += 1
+                self.ledger.unanswered.append(time.time())
             else:
                 self._note(answer, path)
                 if answer.status_code < SERVER_ERROR and answer.status_code not in EXCUSED:
@@ -207,7 +209,7 @@ class Load:
                     f"{self._url}/v1/users/{user}/recommendations?k=20", timeout=TIMEOUT_S
                 )
             except requests.RequestException:
-                self.ledger.counts["unanswered"] += 1
+                self.ledger.unanswered.append(time.time())
             else:
                 self._note(answer, "recommendations")
                 if answer.ok:
