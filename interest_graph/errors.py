@@ -15,6 +15,7 @@ InterestGraphError
 │       └── DeltaGoneError        a delta of the item matrix is kept no longer
 ├── ModelNotReadyError            no model has been published yet
 ├── CheckpointError               a model directory is missing, damaged or of another format
+├── SchemaError                   a newer version of this program has migrated the graph
 ├── BackupError                   a backup cannot be made, or cannot be read
 ├── PoisonError                   an entry can never be brought into the graph
 ├── LostRowsError                 a statement wrote fewer rows than it was given
@@ -108,6 +109,10 @@ class ModelNotReadyError(InterestGraphError):
 
 class CheckpointError(InterestGraphError):
     """A model directory is missing, damaged or of another format."""
+
+
+class SchemaError(InterestGraphError):
+    """A newer version of this program has migrated the graph."""
 
 
 class BackupError(InterestGraphError):

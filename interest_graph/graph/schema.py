@@ -2,38 +2,79 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from cypher.statement import SLOT, load, paths
 
+from ..errors import GraphUnavailableError, SchemaError
 from .store import run
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
     import neo4j
 
     from ..settings import Settings
     from .store import GraphStore
 
+TRIES = 5
+PAUSE_S = 0.2
+
 
 def migrate(graph: GraphStore, settings: Settings) -> list[str]:
-    """Apply every migration; those in place already change nothing.
+    """Apply every migration; those in place already change nothing, whoever else applies them.
 
     Returns:
         Names of the migrations, in the order applied.
+
+    Raises:
+        SchemaError: A newer version of this program has migrated the graph.
+        GraphUnavailableError: Neo4j does not answer.
     """
-    applied = []
-    for path in paths("schema"):
-        if SLOT in load(path).text:
-            for relationship in settings.relationships:
-                graph.run_alone(path, relationship)
+    known = {load(path).name: path for path in paths("schema")}
+    _refuse_newer(graph.read(list_migrations), known)
+    for path in known.values():
+        for relationship in settings.relationships if SLOT in load(path).text else (None,):
+            _apply(graph, path, relationship)
+    # At the end: one of them makes sure that two who migrate at once record each once.
+    graph.write(lambda tx: record_migrations(tx, list(known)))
+    return list(known)
+
+
+def _apply(graph: GraphStore, path: str, relationship: str | None) -> None:
+    """Run a migration; who loses a deadlock against somebody who does the same tries again."""
+    for left in reversed(range(TRIES)):
+        try:
+            graph.run_alone(path, relationship)
+        except GraphUnavailableError:
+            if not left:
+                raise
+            time.sleep(PAUSE_S)
         else:
-            graph.run_alone(path)
-        name = load(path).name
-        graph.write(lambda tx, name=name: record_migration(tx, name))  # type: ignore[misc]
-        applied.append(name)
-    return applied
+            return
 
 
-def record_migration(tx: neo4j.ManagedTransaction, name: str) -> None:
-    """Remember that a migration was applied."""
-    run(tx, "write/record_migration", name=name)
+def _refuse_newer(applied: Iterable[str], known: Collection[str]) -> None:
+    """See that this program knows every migration of the graph.
+
+    Raises:
+        SchemaError: It does not: what it writes could break what the newer one relies on.
+    """
+    newer = sorted(set(applied) - set(known))
+    if newer:
+        msg = (
+            f"a newer version of Interest Graph has migrated this graph ({', '.join(newer)}): "
+            "run that version, or restore a backup into an empty graph"
+        )
+        raise SchemaError(msg)
+
+
+def list_migrations(tx: neo4j.ManagedTransaction) -> list[str]:
+    """Names of the migrations that were ever applied."""
+    return [row["name"] for row in run(tx, "read/list_migrations")]
+
+
+def record_migrations(tx: neo4j.ManagedTransaction, names: Sequence[str]) -> None:
+    """Remember that migrations were applied."""
+    run(tx, "write/record_migrations", names=names)
