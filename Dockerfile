@@ -33,7 +33,7 @@ FROM base AS api
 COPY --from=build-api /opt/venv /opt/venv
 USER interest-graph
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--factory", "api.app:create_app", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--blocking-threads", "1", "--no-ws", "--respawn-failed-workers", "--workers-kill-timeout", "10"]
+CMD ["granian", "--interface", "asginl", "--factory", "api.gateway:create_gateway", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--no-ws", "--http", "1", "--http1-header-read-timeout", "20000", "--http1-buffer-size", "65536", "--respawn-failed-workers", "--workers-kill-timeout", "10"]
 
 FROM base AS worker
 ENV OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false

@@ -1,6 +1,6 @@
 """The Flask application: made once in each API process.
 
-`granian --interface wsgi --factory api.app:create_app` serves it.
+Any WSGI server serves it with `create_app`; `gateway.py` is how it is served here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from .similar import similar
 from .users import users
 from .wiring import Wiring, attach
 
-API_VERSION = "1.0.0"
+API_VERSION = "1.1.0"
 """Version of the REST API: grows with every addition, stays below 2 within /v1."""
 
 DESCRIPTION = """Send what your users do, ask what each of them should see now, and why.

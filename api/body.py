@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -24,9 +25,18 @@ MERGE_PATCH = "application/merge-patch+json"
 NDJSON = "application/x-ndjson"
 MAX_BODY_BYTES = 5 * 1024 * 1024
 MAX_ENTRIES = 1000
+BODY_FAULT = "interest_graph.body_fault"
+"""Where the gateway says in the environment why a body is not there."""
 
 Input = TypeVar("Input", bound=BaseModel)
 Parsed = TypeVar("Parsed")
+
+
+class BodyFault(Enum):
+    """Why the gateway did not wait for the whole body."""
+
+    LATE = "the body did not arrive in time"
+    BUSY = "too many bodies are being received already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +76,11 @@ def _raw() -> bytes:
     """The body.
 
     Raises:
-        ProblemError: It is larger than 5 MiB.
+        ProblemError: It is larger than 5 MiB, or it did not arrive.
     """
+    if fault := request.environ.get(BODY_FAULT):
+        late = fault is BodyFault.LATE
+        raise ProblemError(Code.BODY_TIMEOUT if late else Code.UNAVAILABLE, fault.value)
     try:
         raw = request.get_data(cache=False)
     except RequestEntityTooLarge:

@@ -221,6 +221,7 @@ def _codes(operation: Json, needed: str) -> list[Code]:
         codes.append(Code.INVALID_INPUT)
     if "requestBody" in operation:
         codes += [Code.MALFORMED_JSON, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE]
+        codes += [Code.BODY_TIMEOUT, Code.UNAVAILABLE]
     return codes
 
 

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 import structlog
 from werkzeug.exceptions import HTTPException
 
-from interest_graph.errors import InterestGraphError, InvalidInputError, StreamFullError
+from interest_graph.errors import (
+    InterestGraphError,
+    InvalidInputError,
+    RevokedKeyError,
+    StreamFullError,
+)
 
+from .access import invalid_key
 from .problems import KINDS, Code, FaultOut, ProblemError, body_faults, code_of, problem_response
 
 if TYPE_CHECKING:
@@ -31,6 +37,11 @@ _KEPT_HEADERS = frozenset({"Allow", "Retry-After", "WWW-Authenticate"})
 def on_problem(error: ProblemError) -> Response:
     """An answer that a view or a check asked for."""
     return problem_response(error)
+
+
+def on_revoked_key(_error: RevokedKeyError) -> Response:
+    """The key was taken back while the request was under way."""
+    return problem_response(invalid_key())
 
 
 def on_core_error(error: InterestGraphError) -> Response:
@@ -96,6 +107,7 @@ def invalid_parameters(faults: list[dict[str, str]]) -> ProblemError:
 def register_error_handlers(app: Flask) -> None:
     """Make every error of the application a problem document."""
     app.register_error_handler(ProblemError, on_problem)
+    app.register_error_handler(RevokedKeyError, on_revoked_key)
     app.register_error_handler(InterestGraphError, on_core_error)
     app.register_error_handler(HTTPException, on_http_error)
     app.register_error_handler(Exception, on_unexpected_error)

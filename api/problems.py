@@ -32,6 +32,7 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     NO_SUCH_ROUTE = "no_such_route"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    BODY_TIMEOUT = "body_timeout"
     CONFLICT = "conflict"
     EXPIRED = "expired"
     BODY_TOO_LARGE = "body_too_large"
@@ -66,6 +67,7 @@ KINDS: dict[Code, ProblemKind] = {
     Code.NOT_FOUND: ProblemKind(404, "There is no such thing"),
     Code.NO_SUCH_ROUTE: ProblemKind(404, "There is no such route"),
     Code.METHOD_NOT_ALLOWED: ProblemKind(405, "The route does not know this method"),
+    Code.BODY_TIMEOUT: ProblemKind(408, "The body did not arrive in time", retry=True),
     Code.CONFLICT: ProblemKind(409, "The id was used before with another body"),
     Code.EXPIRED: ProblemKind(410, "It is no longer kept"),
     Code.BODY_TOO_LARGE: ProblemKind(413, "The body is too large"),
@@ -89,6 +91,7 @@ CODE_OF: dict[type[errors.InterestGraphError], Code] = {
     errors.NotFoundError: Code.NOT_FOUND,
     errors.ExpiredError: Code.EXPIRED,
     errors.ConflictError: Code.CONFLICT,
+    errors.RevokedKeyError: Code.INVALID_KEY,
     errors.InvalidInputError: Code.INVALID_INPUT,
     errors.StreamFullError: Code.LOG_FULL,
     errors.StreamUnavailableError: Code.LOG_UNAVAILABLE,

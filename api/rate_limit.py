@@ -68,7 +68,7 @@ class RateLimiter:
 
     Args:
         url: Redis that holds the counts.
-        per_minute: Requests a key may make in a minute.
+        per_minute: Requests a key without a limit of its own may make in a minute.
         timeout_s: Seconds before a call to Redis is given up.
         rest_s: Seconds that Redis is left alone after it failed.
         clock: Seconds since 1970.
@@ -83,8 +83,7 @@ class RateLimiter:
         rest_s: float = 5.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._limit = RateLimitItemPerMinute(per_minute)
-        self._block = max(1, per_minute // BLOCKS)
+        self._per_minute = per_minute
         self._rest_s = rest_s
         self._clock = clock
         storage = RedisStorage(
@@ -101,44 +100,55 @@ class RateLimiter:
         self._blocks: dict[str, _Block] = {}
         self._lock = threading.Lock()
 
-    def take(self, key_id: str) -> Rate:
-        """Take one permit of a key. Never raises for a store that does not answer."""
+    def take(self, key_id: str, per_minute: int | None = None) -> Rate:
+        """Take one permit of a key. Never raises for a store that does not answer.
+
+        Args:
+            key_id: The key.
+            per_minute: Its own limit, if it has one.
+        """
         now = self._clock()
+        limit = per_minute or self._per_minute
         with self._lock:
             block = self._blocks.get(key_id)
             if block and block.left > 0 and now < block.expires:
                 block.left -= 1
-                return self._rate(block, now, allowed=True)
-        block = self._next_block(key_id, now)
+                return _rate(block, limit, now, allowed=True)
+        block = self._next_block(key_id, limit, now)
         allowed = block.left > 0
         block.left -= allowed
         with self._lock:
             if len(self._blocks) >= MAX_KEYS:
                 self._blocks.clear()
             self._blocks[key_id] = block
-        return self._rate(block, now, allowed=allowed)
+        return _rate(block, limit, now, allowed=allowed)
 
-    def _rate(self, block: _Block, now: float, *, allowed: bool) -> Rate:
-        """What the key has left after this permit."""
-        reset_s = min(WINDOW_S, max(1, math.ceil(block.reset - now)))
-        return Rate(allowed, self._limit.amount, block.remaining + block.left, reset_s)
-
-    def _next_block(self, key_id: str, now: float) -> _Block:
+    def _next_block(self, key_id: str, limit: int, now: float) -> _Block:
         """Take a block from Redis, or from this process's own count while Redis is away."""
         if now >= self._alone_until:
             try:
-                return self._acquire(self._shared, key_id, now)
+                return _acquire(self._shared, key_id, limit, now)
             except self._errors as error:
                 self._alone_until = now + self._rest_s
                 _log.warning("rate_limit_store_unavailable", error=type(error).__name__)
-        return self._acquire(self._alone, key_id, now)
+        return _acquire(self._alone, key_id, limit, now)
 
-    def _acquire(self, limiter: SlidingWindowCounterRateLimiter, key_id: str, now: float) -> _Block:
-        """A block; near the limit a single permit, beyond it none."""
-        taken = 0
-        for size in dict.fromkeys((self._block, 1)):
-            if limiter.hit(self._limit, key_id, cost=size):
-                taken = size
-                break
-        stats = limiter.get_window_stats(self._limit, key_id)
-        return _Block(taken, int(stats.remaining), now + WINDOW_S / 10, float(stats.reset_time))
+
+def _acquire(
+    limiter: SlidingWindowCounterRateLimiter, key_id: str, limit: int, now: float
+) -> _Block:
+    """A block; near the limit a single permit, beyond it none."""
+    item = RateLimitItemPerMinute(limit)
+    taken = 0
+    for size in dict.fromkeys((max(1, limit // BLOCKS), 1)):
+        if limiter.hit(item, key_id, cost=size):
+            taken = size
+            break
+    stats = limiter.get_window_stats(item, key_id)
+    return _Block(taken, int(stats.remaining), now + WINDOW_S / 10, float(stats.reset_time))
+
+
+def _rate(block: _Block, limit: int, now: float, *, allowed: bool) -> Rate:
+    """What a key has left after this permit."""
+    reset_s = min(WINDOW_S, max(1, math.ceil(block.reset - now)))
+    return Rate(allowed, limit, block.remaining + block.left, reset_s)

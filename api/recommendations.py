@@ -9,7 +9,7 @@ from interest_graph.field_types import NodeId
 from interest_graph.graph.reads import fetch_user_interests
 from interest_graph.recommend import Query, WhyEmpty
 
-from .access import scope
+from .access import key_check, scope
 from .answer import answer
 from .documentation import raises
 from .parameters import Parameters, UserItemPath, UserPath
@@ -57,13 +57,13 @@ class ExplanationQuery(Parameters):
 @recommendations.get(
     "/recommendations", operation_id="recommend", responses={200: RecommendationsOut}
 )
-@scope("read")
+@scope("read", confirms_key=True)
 @raises(Code.MODEL_NOT_READY)
 def recommend(path: UserPath, query: RecommendationsQuery) -> Response:
     """Recommend items to a user, known or not; counts every event answered with 202 before."""
     asked = Query(query.k, query.exclude_seen, query.category, tuple(query.exclude))
     with wired().metrics.recommend_seconds.labels("user").time():
-        found = services().recommender.recommend(path.user_id, asked)
+        found = services().recommender.recommend(path.user_id, asked, key_check())
     wired().metrics.ineligible_returned.inc(found.ineligible)
     if found.why_empty is not None:
         wired().metrics.recommendations_empty.labels(_reason(found.why_empty)).inc()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from interest_graph.api_key import ApiKeyStore
     from interest_graph.metrics import Metrics
     from interest_graph.services import Services
@@ -36,7 +38,12 @@ def attach(extensions: dict[str, object], wiring: Wiring) -> None:
 
 def wired() -> Wiring:
     """The dependencies of the application that answers this request."""
-    return cast("Wiring", current_app.extensions[_EXTENSION])
+    return wiring_of(current_app.extensions)
+
+
+def wiring_of(extensions: Mapping[str, object]) -> Wiring:
+    """The dependencies of an application."""
+    return cast("Wiring", extensions[_EXTENSION])
 
 
 def services() -> Services:

@@ -1,4 +1,4 @@
-"""`key create`, `key list`, `key revoke`: who may call the API, and for what."""
+"""`key create`, `key list`, `key rotate`, `key revoke`: who may call the API, and for what."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,9 +8,9 @@ from .options import DataDir, Json
 from .output import as_json, data, note, table
 
 if TYPE_CHECKING:
-    from interest_graph.api_key import ApiKeyStore
+    from interest_graph.api_key import ApiKey, ApiKeyStore
 
-key = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+key = typer.Typer(help="API keys: create, list, rotate, revoke.", no_args_is_help=True)
 
 
 def key_store(data_dir: DataDir) -> "ApiKeyStore":
@@ -34,6 +34,12 @@ def create(
         ),
     ],
     name: Annotated[str, typer.Option("--name", help="What you call it.")] = "",
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(
+            "--rate-limit", min=1, help="Requests a minute; by default as the settings say."
+        ),
+    ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -41,10 +47,12 @@ def create(
 
     Example: interest-graph key create --scope events:write --scope read --name shop
     """
+    from interest_graph.api_key import key_id_of
+
     scopes = sorted({part for given in scope for part in given.split(",")})
-    token = key_store(data_dir).create(scopes, name)
+    token = key_store(data_dir).create(scopes, name, rate_limit)
     if json:
-        as_json({"key": token, "key_id": token.split("_")[1], "name": name, "scopes": scopes})
+        as_json({"key": token, "key_id": key_id_of(token), "name": name, "scopes": scopes})
     else:
         data(token)
         note("Send it as `Authorization: Bearer …`. It is not shown again.")
@@ -56,25 +64,56 @@ def list_keys(data_dir: DataDir = None, json: Json = False) -> None:
 
     Example: interest-graph key list
     """
-    rows = [
-        {
-            "key_id": found.key_id,
-            "name": found.name,
-            "scopes": sorted(found.scopes),
-            "created_at": found.created_at,
-        }
-        for found in key_store(data_dir).list()
-    ]
+    keys = key_store(data_dir).list()
     if json:
-        as_json({"items": rows})
+        as_json({"items": [_shown(found) for found in keys]})
         return
     table(
-        ("key_id", "name", "scopes", "created_at"),
+        ("key_id", "name", "scopes", "created_at", "rate limit"),
         [
-            (str(row["key_id"]), str(row["name"]), ",".join(row["scopes"]), str(row["created_at"]))
-            for row in rows
+            (
+                found.key_id,
+                found.name,
+                ",".join(sorted(found.scopes)),
+                found.created_at,
+                str(found.rate_limit_per_minute or ""),
+            )
+            for found in keys
         ],
     )
+
+
+def _shown(found: "ApiKey") -> dict[str, object]:
+    """What is told of a key."""
+    return {
+        "key_id": found.key_id,
+        "name": found.name,
+        "scopes": sorted(found.scopes),
+        "created_at": found.created_at,
+        "rate_limit_per_minute": found.rate_limit_per_minute,
+    }
+
+
+@key.command("rotate")
+def rotate(
+    key_id: Annotated[str, typer.Argument(help="As `key list` shows it.")],
+    overlap_hours: Annotated[
+        float,
+        typer.Option("--overlap-hours", min=0, max=720, help="The old key works so long, too."),
+    ] = 24.0,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Give a key another secret and print the new key; id, scopes and limit stay.
+
+    Example: interest-graph key rotate 0f1e2d3c4b5a6978 --overlap-hours 1
+    """
+    token = key_store(data_dir).rotate(key_id, int(overlap_hours * 3600))
+    if json:
+        as_json({"key": token, "key_id": key_id, "overlap_hours": overlap_hours})
+    else:
+        data(token)
+        note(f"The key of before works for {overlap_hours:g} h more. This is not shown again.")
 
 
 @key.command("revoke")
@@ -82,7 +121,7 @@ def revoke(
     key_id: Annotated[str, typer.Argument(help="As `key list` shows it.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Take a key back; every process refuses it within five seconds.
+    """Take a key back; every process refuses it from now on.
 
     Example: interest-graph key revoke 0f1e2d3c4b5a6978
     """

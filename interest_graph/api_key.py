@@ -1,8 +1,10 @@
 """API keys: made of 32 random bytes, kept as a hash, checked in constant time.
 
 A token reads `ig_<key_id>_<secret>`. The `key_id` finds the record; only the SHA-256 of the whole
-token is stored, so that a copy of Redis opens nothing. Verified records are remembered for a few
-seconds, and for longer while Redis is away: a recommendation must not need the log.
+token is stored, so that a copy of Redis opens nothing. A record is read for every request, so that
+a revoked key stops working at once on every process: by itself, or along with what the request
+reads anyway (`KeyCheck`). While Redis is away what was read before counts: a recommendation must
+not need the log.
 """
 
 from __future__ import annotations
@@ -13,17 +15,25 @@ import re
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import orjson
 import redis
 
-from .errors import Fault, InvalidInputError, NotFoundError, StreamUnavailableError
+from .errors import (
+    Fault,
+    InvalidInputError,
+    NotFoundError,
+    RevokedKeyError,
+    StreamUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from redis.client import Pipeline
 
 Scope: TypeAlias = Literal["events:write", "catalog:write", "read", "admin"]
 
@@ -31,6 +41,7 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 KEYS = "ig:keys"
 MAX_KEYS = 1000
 MAX_NAME = 100
+MAX_OVERLAP_S = 30 * 86_400
 REMEMBERED = 4096
 _TOKEN = re.compile(r"ig_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 _NO_DIGEST = "0" * 64
@@ -46,6 +57,9 @@ class ApiKey:
         scopes: What it may do; `admin` may do everything.
         created_at: RFC 3339.
         digest: SHA-256 of the token, hexadecimal.
+        rate_limit_per_minute: Requests it may make in a minute; None: as the settings say.
+        previous_digest: Of the token before the last rotation.
+        previous_until: Seconds since 1970 until which that one works too.
     """
 
     key_id: str
@@ -53,6 +67,21 @@ class ApiKey:
     scopes: frozenset[str]
     created_at: str
     digest: str
+    rate_limit_per_minute: int | None = None
+    previous_digest: str = _NO_DIGEST
+    previous_until: int = 0
+
+    def opens(self, token: str, now: float) -> bool:
+        """Whether a token is this key's, compared in constant time.
+
+        Args:
+            token: What was sent.
+            now: Seconds since 1970.
+        """
+        sent = _digest(token)
+        current = hmac.compare_digest(sent, self.digest)
+        previous = hmac.compare_digest(sent, self.previous_digest)
+        return current or (previous and now < self.previous_until)
 
     def allows(self, scope: str) -> bool:
         """Whether the key may do what needs `scope`."""
@@ -60,15 +89,7 @@ class ApiKey:
 
     def to_json(self) -> bytes:
         """The record that is stored."""
-        return orjson.dumps(
-            {
-                "key_id": self.key_id,
-                "name": self.name,
-                "scopes": sorted(self.scopes),
-                "created_at": self.created_at,
-                "digest": self.digest,
-            }
-        )
+        return orjson.dumps({**asdict(self), "scopes": sorted(self.scopes)})
 
     @classmethod
     def from_json(cls, record: bytes | str) -> ApiKey:
@@ -81,8 +102,18 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _checked(scopes: Iterable[str], name: str) -> frozenset[str]:
-    """The scopes, when they and the name can be stored."""
+def _new_token(key_id: str) -> str:
+    return f"ig_{key_id}_{secrets.token_urlsafe(32)}"
+
+
+def key_id_of(token: str) -> str | None:
+    """The public part of a token, or None when it is none."""
+    match = _TOKEN.fullmatch(token)
+    return match[1] if match else None
+
+
+def _checked(scopes: Iterable[str], name: str, rate_limit: int | None) -> frozenset[str]:
+    """The scopes, when they, the name and the limit can be stored."""
     wanted = frozenset(scopes)
     faults = []
     if not wanted or wanted - set(SCOPES):
@@ -90,9 +121,19 @@ def _checked(scopes: Iterable[str], name: str) -> frozenset[str]:
     if not name.isprintable() or len(name) > MAX_NAME:
         reason = f"must have at most {MAX_NAME} printable characters"
         faults.append(Fault("name", reason, "/name"))
+    if rate_limit is not None and rate_limit < 1:
+        faults.append(Fault("rate_limit_per_minute", "must be at least 1"))
     if faults:
         raise InvalidInputError(faults)
     return wanted
+
+
+class _Remembered(NamedTuple):
+    """A record as it was read, and when in seconds since 1970."""
+
+    read_at: float
+    record: bytes
+    key: ApiKey
 
 
 class ApiKeyStore:
@@ -100,39 +141,37 @@ class ApiKeyStore:
 
     Args:
         log: Client of the log's Redis.
-        remember_s: Seconds a verified record is used without asking Redis; a revoked key stops
-            working everywhere within that time.
-        grace_s: Seconds a record is still used while Redis does not answer.
-        clock: Monotonic seconds.
+        grace_s: Seconds a record that was read counts while Redis does not answer.
+        clock: Seconds since 1970.
     """
 
     def __init__(
         self,
         log: redis.Redis,
         *,
-        remember_s: float = 5.0,
         grace_s: float = 3600.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._log = log
-        self._remember_s = remember_s
         self._grace_s = grace_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._remembered: dict[str, tuple[float, ApiKey]] = {}
+        self._remembered: dict[str, _Remembered] = {}
 
-    def create(self, scopes: Iterable[str], name: str = "") -> str:
+    def create(
+        self, scopes: Iterable[str], name: str = "", rate_limit_per_minute: int | None = None
+    ) -> str:
         """Make a key and return its token, which cannot be read again.
 
         Raises:
-            InvalidInputError: No such scope, a name too long, too many keys.
+            InvalidInputError: No such scope, a name too long, a limit below one, too many keys.
             StreamUnavailableError: Redis does not answer.
         """
-        wanted = _checked(scopes, name)
+        wanted = _checked(scopes, name, rate_limit_per_minute)
         key_id = secrets.token_hex(8)
-        token = f"ig_{key_id}_{secrets.token_urlsafe(32)}"
+        token = _new_token(key_id)
         created_at = datetime.now(UTC).isoformat(timespec="seconds")
-        key = ApiKey(key_id, name, wanted, created_at, _digest(token))
+        key = ApiKey(key_id, name, wanted, created_at, _digest(token), rate_limit_per_minute)
         try:
             if int(self._log.hlen(KEYS)) >= MAX_KEYS:
                 raise InvalidInputError([Fault("keys", f"there are {MAX_KEYS} already")])
@@ -154,8 +193,46 @@ class ApiKeyStore:
         keys = (ApiKey.from_json(record) for record in records)
         return tuple(sorted(keys, key=lambda key: (key.created_at, key.key_id)))
 
+    def rotate(self, key_id: str, overlap_s: int = 0) -> str:
+        """Give a key another secret and return its new token; scopes and limits stay.
+
+        Args:
+            key_id: The key.
+            overlap_s: Seconds for which the token of before works too. One from an earlier
+                rotation stops working.
+
+        Raises:
+            InvalidInputError: The overlap is negative or longer than thirty days.
+            NotFoundError: There is no such key.
+            StreamUnavailableError: Redis does not answer.
+        """
+        if not 0 <= overlap_s <= MAX_OVERLAP_S:
+            reason = f"must be between 0 and {MAX_OVERLAP_S} seconds"
+            raise InvalidInputError([Fault("overlap", reason)])
+        token = _new_token(key_id)
+        until = int(self._clock()) + overlap_s
+
+        def change(pipeline: Pipeline) -> None:
+            record = cast("bytes | None", pipeline.hget(KEYS, key_id))
+            if record is None:
+                msg = f"there is no key {key_id}"
+                raise NotFoundError(msg)
+            key = ApiKey.from_json(record)
+            changed = replace(
+                key, digest=_digest(token), previous_digest=key.digest, previous_until=until
+            )
+            pipeline.multi()
+            pipeline.hset(KEYS, key_id, changed.to_json().decode())
+
+        try:
+            # Tried again when a key changed meanwhile: a revoked one must not come back.
+            self._log.transaction(change, KEYS)
+        except redis.RedisError as error:
+            raise StreamUnavailableError(str(error)) from error
+        return token
+
     def revoke(self, key_id: str) -> None:
-        """Take a key back.
+        """Take a key back: whatever starts from now on is refused, on every process.
 
         Raises:
             NotFoundError: There is no such key.
@@ -165,46 +242,91 @@ class ApiKeyStore:
             removed = self._log.hdel(KEYS, key_id)
         except redis.RedisError as error:
             raise StreamUnavailableError(str(error)) from error
-        with self._lock:
-            self._remembered.pop(key_id, None)
+        self.remember(key_id, None)
         if not removed:
             msg = f"there is no key {key_id}"
             raise NotFoundError(msg)
 
     def verify(self, token: str) -> ApiKey | None:
-        """The key that a token belongs to, or None.
+        """The key that a token opens now, or None.
 
         Raises:
             StreamUnavailableError: Redis does not answer and the key is not remembered.
         """
-        match = _TOKEN.fullmatch(token)
-        key = self._find(match[1]) if match else None
-        expected = key.digest if key else _NO_DIGEST
-        return key if hmac.compare_digest(_digest(token), expected) else None
+        key_id = key_id_of(token)
+        return self._opened(self._read(key_id) if key_id else None, token)
 
-    def _find(self, key_id: str) -> ApiKey | None:
-        """The record of a key: remembered, or read."""
-        now = self._clock()
+    def recall(self, token: str) -> ApiKey | None:
+        """The key that a token opened when it was last read; read if it is not remembered.
+
+        Nothing may be answered by it before a `KeyCheck` confirmed it.
+
+        Raises:
+            StreamUnavailableError: Redis does not answer and the key is not remembered.
+        """
+        found = self._known(key_id_of(token) or "")
+        return self._opened(found, token) if found else self.verify(token)
+
+    def _opened(self, key: ApiKey | None, token: str) -> ApiKey | None:
+        """The key, if the token opens it; takes as long when there is none."""
+        return key if (key or _NOBODY).opens(token, self._clock()) else None
+
+    def _read(self, key_id: str) -> ApiKey | None:
+        """The record of a key; while Redis is away the one that was read before."""
+        try:
+            record = cast("bytes | None", self._log.hget(KEYS, key_id))
+        except redis.RedisError as error:
+            if found := self._known(key_id):
+                return found
+            raise StreamUnavailableError(str(error)) from error
+        return self.remember(key_id, record)
+
+    def _known(self, key_id: str) -> ApiKey | None:
+        """What is remembered of a key, unless it is too old."""
         with self._lock:
             found = self._remembered.get(key_id)
-        if found and now - found[0] < self._remember_s:
-            return found[1]
-        try:
-            record = self._log.hget(KEYS, key_id)
-        except redis.RedisError as error:
-            if found and now - found[0] < self._grace_s:
-                return found[1]
-            raise StreamUnavailableError(str(error)) from error
-        key = None if record is None else ApiKey.from_json(record)
-        self._remember(key_id, key, now)
-        return key
+        return found.key if found and self._clock() - found.read_at < self._grace_s else None
 
-    def _remember(self, key_id: str, key: ApiKey | None, now: float) -> None:
+    def remember(self, key_id: str, record: bytes | None) -> ApiKey | None:
         """Keep what was read; only keys that exist, so that guesses take no memory."""
         with self._lock:
-            if key is None:
+            if record is None:
                 self._remembered.pop(key_id, None)
-                return
-            if len(self._remembered) >= REMEMBERED:
+                return None
+            found = self._remembered.get(key_id)
+            same = found is not None and found.record == record
+            key = found.key if found and same else ApiKey.from_json(record)
+            if found is None and len(self._remembered) >= REMEMBERED:
                 self._remembered.clear()
-            self._remembered[key_id] = (now, key)
+            self._remembered[key_id] = _Remembered(self._clock(), record, key)
+        return key
+
+    def check(self, token: str) -> KeyCheck:
+        """A check of a recalled token that another read of Redis takes along."""
+        return KeyCheck(self, token)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheck:
+    """Confirms a recalled token by a record that is read in somebody else's round trip."""
+
+    store: ApiKeyStore
+    token: str
+
+    def ask(self, pipeline: Pipeline) -> None:
+        """Add one command to what is about to be sent."""
+        pipeline.hget(KEYS, key_id_of(self.token) or "")
+
+    def hear(self, record: bytes | None) -> None:
+        """Take the answer.
+
+        Raises:
+            RevokedKeyError: The token does not open anything any more.
+        """
+        key = self.store.remember(key_id_of(self.token) or "", record)
+        if key is None or self.store.recall(self.token) is None:
+            msg = "the key was revoked"
+            raise RevokedKeyError(msg)
+
+
+_NOBODY = ApiKey("", "", frozenset(), "", _NO_DIGEST)

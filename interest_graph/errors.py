@@ -5,6 +5,7 @@ InterestGraphError
 ├── NotFoundError                 the user, item or answer does not exist
 ├── ExpiredError                  it existed, and can no longer be had
 ├── ConflictError                 the same id was sent before with another body
+├── RevokedKeyError               the key of a request was taken back meanwhile
 ├── InvalidInputError             the caller's input is at fault; names every fault
 │   └── InvalidEventError
 ├── TransientError                trying again later may help; the only class workers retry on
@@ -46,6 +47,10 @@ class ExpiredError(InterestGraphError):
 
 class ConflictError(InterestGraphError):
     """The same id was sent before with another body."""
+
+
+class RevokedKeyError(InterestGraphError):
+    """The key of a request was taken back."""
 
 
 @dataclass(frozen=True, slots=True)

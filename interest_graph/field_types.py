@@ -27,6 +27,7 @@ PropertyValue: TypeAlias = Scalar | list[Scalar]
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 MAX_AHEAD = timedelta(minutes=5)
 MAX_PROPERTIES = 32
+MAX_NAME = 64
 MAX_STRING = 20_000
 MAX_LIST = 100
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
@@ -109,8 +110,8 @@ def _properties(value: object) -> object:
         msg = f"must have at most {MAX_PROPERTIES} entries"
         raise ValueError(msg)
     for key, entry in value.items():
-        if not isinstance(key, str) or not 1 <= len(key) <= 64:  # noqa: PLR2004
-            msg = "names must have 1 to 64 characters"
+        if not isinstance(key, str) or not 1 <= len(key) <= MAX_NAME:
+            msg = f"names must have 1 to {MAX_NAME} characters"
             raise ValueError(msg)
         _text(key)
         if isinstance(entry, list):
@@ -160,7 +161,16 @@ Time = Annotated[datetime, BeforeValidator(_not_numeric), AfterValidator(_time)]
 PastTime = Annotated[
     datetime, BeforeValidator(_not_numeric), AfterValidator(_time), AfterValidator(_past)
 ]
-Properties = Annotated[dict[str, PropertyValue], BeforeValidator(_properties)]
+Properties = Annotated[
+    dict[str, PropertyValue],
+    BeforeValidator(_properties),
+    Field(
+        json_schema_extra={
+            "maxProperties": MAX_PROPERTIES,
+            "propertyNames": {"minLength": 1, "maxLength": MAX_NAME},
+        }
+    ),
+]
 
 
 def category_id(path: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .documents import Documents
     from .published_model import ModelShelf, PublishedModel
-    from .serving_state import Manifest, RequestState, ServingState
+    from .serving_state import Manifest, RequestState, Rider, ServingState
     from .settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -131,8 +131,13 @@ class Recommender:
         self._items = items
         self._last: Manifest | None = None
 
-    def recommend(self, user_id: str, query: Query) -> Recommendations:
+    def recommend(self, user_id: str, query: Query, rider: Rider | None = None) -> Recommendations:
         """The best items for a user now.
+
+        Args:
+            user_id: The user.
+            query: Which list.
+            rider: What else is to be asked of Redis; not asked while it is away.
 
         Raises:
             ModelNotReadyError: No model has been published yet.
@@ -140,7 +145,7 @@ class Recommender:
             ServingStateUnavailableError: Redis is away and nothing was loaded before.
         """
         try:
-            state = self._serving.read(user_id, with_seen=query.exclude_seen)
+            state = self._serving.read(user_id, with_seen=query.exclude_seen, rider=rider)
             with self.lock:
                 model = self.synchronise(state.manifest, state.catalog_revision)
                 return self._answer(user_id, query, state, model)

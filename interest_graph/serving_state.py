@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from .redis_client import script, translated
 
 if TYPE_CHECKING:
     import redis
+    from redis.client import Pipeline
 
     from .settings import Settings
 
@@ -31,6 +32,16 @@ class Manifest:
 
     model_version: str
     epoch: int
+
+
+class Rider(Protocol):
+    """A small question that is asked along with a read, in the same round trip."""
+
+    def ask(self, pipeline: Pipeline) -> None:
+        """Add one command."""
+
+    def hear(self, answer: bytes | None) -> None:
+        """Take its answer; what this raises ends the read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,7 @@ class ServingState:
         self._publish = script(client, "publish_delta")
         self._roll_out = script(client, "roll_out")
 
-    def read(self, user_id: str, *, with_seen: bool) -> RequestState:
+    def read(self, user_id: str, *, with_seen: bool, rider: Rider | None = None) -> RequestState:
         """What a request needs, in one round trip and from one moment.
 
         Raises:
@@ -76,7 +87,11 @@ class ServingState:
             pipeline.hmget(keys.user_key(user_id), ["h", "r", "d"])
             if with_seen:
                 pipeline.smembers(keys.seen_key(user_id))
+            if rider:
+                rider.ask(pipeline)
             answer = pipeline.execute()
+        if rider:
+            rider.hear(answer[-1])
         history, revision, document = answer[2]
         seen = [int(member) for member in answer[3]] if with_seen else []
         return RequestState(

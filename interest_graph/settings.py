@@ -134,7 +134,9 @@ class Settings(BaseSettings):
     torch_threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads torch uses in a worker."""
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600_000
-    """Requests a key may make in a minute."""
+    """Requests a key without a limit of its own may make in a minute."""
+    body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 20.0
+    """Seconds in which the whole body of a request must arrive."""
     redis_timeout_s: Annotated[float, Field(gt=0)] = 2.0
     """Seconds before a call to Redis is given up."""
     neo4j_timeout_s: Annotated[float, Field(gt=0)] = 30.0

@@ -20,6 +20,9 @@ INGEST = "ingest"
 REFRESH = "refresh"
 TRAINING = "training"
 WORKERS = (INGEST, REFRESH, TRAINING)
+HEADER_TIMEOUT_MS = "20000"
+"""In which a header must arrive; a connection may be idle as long."""
+HEADER_BYTES = "65536"
 # Libraries that would each start a thread for every core in every process.
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -35,9 +38,10 @@ THREAD_VARIABLES = (
 def api_command(settings: Settings) -> tuple[str, ...]:
     """Arguments that serve the REST API."""
     return (
-        *("granian", "--interface", "wsgi", "--factory", "api.app:create_app"),
+        *("granian", "--interface", "asginl", "--factory", "api.gateway:create_gateway"),
         *("--host", settings.api_host, "--port", str(settings.api_port)),
-        *("--workers", str(settings.api_workers), "--blocking-threads", "1", "--no-ws"),
+        *("--workers", str(settings.api_workers), "--no-ws", "--http", "1"),
+        *("--http1-header-read-timeout", HEADER_TIMEOUT_MS, "--http1-buffer-size", HEADER_BYTES),
         *("--respawn-failed-workers", "--workers-kill-timeout", "10"),
     )
 

@@ -43,6 +43,14 @@ class FakeKeys:
             return None
         return ApiKey(scope.replace(":", "-"), scope, frozenset({scope}), "", "")
 
+    def recall(self, token: str) -> ApiKey | None:
+        """As ApiKeyStore."""
+        return self.verify(token)
+
+    def check(self, token: str) -> str:
+        """As ApiKeyStore."""
+        return token
+
 
 @dataclass
 class FakeEvents:
@@ -155,7 +163,7 @@ class FakeRecommender:
         self.asked: list[tuple[str, Query]] = []
         self.items = [RecommendedItem("lamp", "Lamp", 1.5, "personal")]
 
-    def recommend(self, user_id: str, query: Query) -> Recommendations:
+    def recommend(self, user_id: str, query: Query, _rider: object) -> Recommendations:
         """As Recommender."""
         if self.error:
             raise self.error

@@ -1,0 +1,182 @@
+"""What stands between the network and the application: it waits for bodies, within bounds.
+
+`granian --interface asginl --factory api.gateway:create_gateway` serves it. A WSGI server hands a
+request over when its header is there, and the application then waits for the body: one client that
+sends a byte a second would hold a whole process. Here a request is handed over when its body is
+there. Then it is answered at once, one at a time: the work is computing, not waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from interest_graph.errors import InterestGraphError
+
+from .access import bearer_token
+from .app import create_app
+from .body import BODY_FAULT, MAX_BODY_BYTES, BodyFault
+from .wiring import wiring_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from flask import Flask
+
+    Message: TypeAlias = dict[str, Any]
+    Receive: TypeAlias = Callable[[], Awaitable[Message]]
+    Send: TypeAlias = Callable[[Message], Awaitable[None]]
+    Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+MAX_BYTES_WAITING = 64 * 1024 * 1024
+"""Bytes of unfinished bodies that a process holds: beyond it a body is refused with a 503."""
+
+
+class ClientGoneError(Exception):
+    """The client went away, or its body is not HTTP: nobody waits for an answer."""
+
+
+class Gateway:
+    """An ASGI application in front of a Flask one.
+
+    Args:
+        app: What answers.
+        timeout_s: Seconds in which a whole body must arrive.
+    """
+
+    def __init__(self, app: Flask, timeout_s: float) -> None:
+        self._app = app
+        self._keys = wiring_of(app.extensions).keys
+        self._timeout_s = timeout_s
+        self._waiting = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        environ = environ_of(scope)
+        body = b""
+        try:
+            if self._expects_body(environ):
+                body = await asyncio.wait_for(self._body(receive), self._timeout_s)
+        except TimeoutError:
+            environ[BODY_FAULT] = BodyFault.LATE
+        except BufferError:
+            environ[BODY_FAULT] = BodyFault.BUSY
+        except ClientGoneError:
+            return
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            environ["CONTENT_LENGTH"] = str(len(body))
+        environ["wsgi.input"] = io.BytesIO(body)
+        await _send(send, *self._answer(environ))
+
+    def _expects_body(self, environ: dict[str, Any]) -> bool:
+        """Whether a body comes, and from somebody whose body is worth waiting for."""
+        length = environ.get("CONTENT_LENGTH", "0")
+        chunked = "HTTP_TRANSFER_ENCODING" in environ
+        if not chunked and (not length.isascii() or not length.isdigit() or int(length) == 0):
+            return False
+        if not chunked and int(length) > MAX_BODY_BYTES + 1:
+            return False  # refused by its length alone
+        return self._knows(environ.get("HTTP_AUTHORIZATION", ""))
+
+    def _knows(self, authorization: str) -> bool:
+        """Whether the key exists; a stranger is refused without reading what they send."""
+        try:
+            return self._keys.recall(bearer_token(authorization)) is not None
+        except InterestGraphError:
+            return False
+
+    async def _body(self, receive: Receive) -> bytes:
+        """The body, cut one byte beyond what is accepted.
+
+        Raises:
+            BufferError: Too much is being received already.
+            ClientGoneError: The connection ended before the body.
+        """
+        body = bytearray()
+        try:
+            while len(body) <= MAX_BODY_BYTES:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientGoneError
+                part = message.get("body", b"")
+                if self._waiting + len(part) > MAX_BYTES_WAITING:
+                    raise BufferError
+                self._waiting += len(part)
+                body += part
+                if not message.get("more_body"):
+                    break
+        finally:
+            self._waiting -= len(body)
+        return bytes(body[: MAX_BODY_BYTES + 1])
+
+    def _answer(self, environ: dict[str, Any]) -> tuple[int, Headers, bytes]:
+        """Call the application."""
+        status, fields = 500, []
+
+        def start(line: str, headers: list[tuple[str, str]], _error: object = None) -> None:
+            nonlocal status, fields
+            status, fields = int(line.split(" ", 1)[0]), headers
+
+        parts = self._app.wsgi_app(environ, start)  # type: ignore[arg-type] # Flask's own type of it
+        try:
+            body = b"".join(parts)
+        finally:
+            if close := getattr(parts, "close", None):
+                close()
+        return status, [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in fields], body
+
+
+def environ_of(scope: Message) -> dict[str, Any]:
+    """The WSGI environment of an ASGI request, without its body.
+
+    A header field whose name holds an underscore is left out: it would pass for one with a dash.
+    """
+    path = scope.get("raw_path") or scope["path"].encode()
+    host, port = scope.get("server") or ("", 0)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+    for name, value in scope["headers"]:
+        field = name.decode("latin-1")
+        if "_" not in field:
+            _add_field(environ, field.upper().replace("-", "_"), value.decode("latin-1"))
+    return environ
+
+
+def _add_field(environ: dict[str, Any], name: str, value: str) -> None:
+    """Add a header field; one that comes twice is joined, as RFC 9110 has it."""
+    key = name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
+    environ[key] = f"{environ[key]},{value}" if key in environ else value
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Send an answer."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def create_gateway() -> Gateway:
+    """Make the application of a process, behind its gateway.
+
+    Raises:
+        SettingsError: The settings are wrong.
+    """
+    app = create_app()
+    return Gateway(app, wiring_of(app.extensions).settings.body_timeout_s)
