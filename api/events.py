@@ -8,7 +8,7 @@ from flask import Response, g, request
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 
-from interest_graph.errors import InvalidEventError
+from interest_graph.errors import Fault, InvalidEventError
 from interest_graph.event import Event, EventInput, parse_event
 from interest_graph.event_stream import Accepted, Status
 
@@ -16,6 +16,7 @@ from .access import scope
 from .answer import answer
 from .body import Rejected, faults_out, parse_entries, placed, read_entries
 from .documentation import raises, reads_header, takes
+from .error_handlers import invalid_parameters
 from .problems import Code
 from .schemas.event import AcceptedOut
 from .wiring import services, wired
@@ -25,6 +26,8 @@ events = APIBlueprint(
 )
 
 Parsed = list[tuple[int, Event]]
+MAX_IDEMPOTENCY_KEY = 255
+OTHER_BODY = Fault("Idempotency-Key", "was sent before with another body in this place")
 
 
 @events.post("/events", operation_id="send_events", responses={202: AcceptedOut})
@@ -39,6 +42,8 @@ def send_events() -> Response:
     Sending the same again changes nothing; an event at fault does not sink the others. With an
     `Idempotency-Key`, events without an id get one that a retry gets again.
     """
+    g.derived = set()
+    _check_idempotency_key()
     entries, many = read_entries(ndjson=True)
     parsed, invalid = parse_entries(entries, _parse, many=many)
     accepted = services().events.accept([event for _, event in parsed])
@@ -55,15 +60,32 @@ def _parse(index: int, entry: Any) -> Event:
     if sent and entry.get("event_id") is None:
         seed = f"{g.api_key.key_id}\n{sent}\n{index}".encode()
         entry = {**entry, "event_id": f"k-{hashlib.blake2b(seed, digest_size=16).hexdigest()}"}
+        g.derived.add(index)
     return parse_event(entry, wired().settings)
+
+
+def _check_idempotency_key() -> None:
+    """Refuse an `Idempotency-Key` that is longer than documented: it would be kept for nothing.
+
+    Raises:
+        ProblemError: 422, names the header field.
+    """
+    if len(request.headers.get("Idempotency-Key", "")) > MAX_IDEMPOTENCY_KEY:
+        reason = f"must have at most {MAX_IDEMPOTENCY_KEY} characters"
+        name = "Idempotency-Key"
+        fault = {"in": "header", "pointer": f"/{name}", "field": name, "reason": reason}
+        raise invalid_parameters([fault])
 
 
 def _refused(accepted: Accepted, parsed: Parsed, *, many: bool) -> list[Rejected]:
     """What the log refused: conflicts and events of deleted users."""
-    return [
-        Rejected(parsed[position][0], placed([fault], parsed[position][0], many=many))
-        for position, fault in accepted.rejected
-    ]
+    refused = []
+    for position, fault in accepted.rejected:
+        index = parsed[position][0]
+        if index in g.derived and fault.field == "event_id":
+            fault = OTHER_BODY  # noqa: PLW2901 the client knows the header, not the id
+        refused.append(Rejected(index, placed([fault], index, many=many)))
+    return refused
 
 
 def _outcome(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 from flask import g, request
 
+from interest_graph.api_key import KEY_PREFIX
+
 from .access import check_access
 from .wiring import wired
 
@@ -37,7 +39,9 @@ def begin_request() -> None:
     g.started = time.perf_counter()
     g.rate = None
     sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else f"r-{secrets.token_hex(8)}"
+    # What looks like a key is not taken over: it would stand in every line of the log.
+    taken = _REQUEST_ID.fullmatch(sent) and KEY_PREFIX not in sent
+    g.request_id = sent if taken else f"r-{secrets.token_hex(8)}"
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     if parent := _TRACE_PARENT.fullmatch(request.headers.get("traceparent", "")):

@@ -39,6 +39,8 @@ Scope: TypeAlias = Literal["events:write", "catalog:write", "read", "admin"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 KEYS = "ig:keys"
+KEY_PREFIX = "ig_"
+"""What every token begins with."""
 MAX_KEYS = 1000
 MAX_NAME = 100
 MAX_OVERLAP_S = 30 * 86_400
@@ -257,7 +259,7 @@ class ApiKeyStore:
         return self._opened(self._read(key_id) if key_id else None, token)
 
     def recall(self, token: str) -> ApiKey | None:
-        """The key that a token opened when it was last read; read if it is not remembered.
+        """The key that a token opened when it was last read; read if it opened none.
 
         Nothing may be answered by it before a `KeyCheck` confirmed it.
 
@@ -265,7 +267,7 @@ class ApiKeyStore:
             StreamUnavailableError: Redis does not answer and the key is not remembered.
         """
         found = self._known(key_id_of(token) or "")
-        return self._opened(found, token) if found else self.verify(token)
+        return self._opened(found, token) or self.verify(token)
 
     def _opened(self, key: ApiKey | None, token: str) -> ApiKey | None:
         """The key, if the token opens it; takes as long when there is none."""
@@ -301,6 +303,10 @@ class ApiKeyStore:
             self._remembered[key_id] = _Remembered(self._clock(), record, key)
         return key
 
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock()
+
     def check(self, token: str) -> KeyCheck:
         """A check of a recalled token that another read of Redis takes along."""
         return KeyCheck(self, token)
@@ -324,7 +330,7 @@ class KeyCheck:
             RevokedKeyError: The token does not open anything any more.
         """
         key = self.store.remember(key_id_of(self.token) or "", record)
-        if key is None or self.store.recall(self.token) is None:
+        if key is None or not key.opens(self.token, self.store.now()):
             msg = "the key was revoked"
             raise RevokedKeyError(msg)
 

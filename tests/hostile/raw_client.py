@@ -60,11 +60,11 @@ def send(port: int, raw: bytes) -> RawAnswer:
         # It may be refused before it is all there; the answer has come all the same.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(raw)
-        return receive(connection)
+        return receive(connection, empty=raw.startswith(b"HEAD "))
 
 
-def receive(connection: socket.socket) -> RawAnswer:
-    """Read one answer."""
+def receive(connection: socket.socket, *, empty: bool = False) -> RawAnswer:
+    """Read one answer; `empty` if it has no body whatever length it states."""
     received = b""
     try:
         while b"\r\n\r\n" not in received:
@@ -75,7 +75,8 @@ def receive(connection: socket.socket) -> RawAnswer:
         top, _, body = received.partition(b"\r\n\r\n")
         first, *lines = top.decode("latin-1").split("\r\n")
         headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-        while len(body) < int(headers.get("content-length", "0")):
+        length = 0 if empty else int(headers.get("content-length", "0"))
+        while len(body) < length:
             part = connection.recv(65536)
             if not part:
                 break

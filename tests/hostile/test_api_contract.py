@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, assume, given
+from hypothesis import HealthCheck, assume, given, seed
 from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -89,12 +89,12 @@ def test_answers_are_as_documented(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     count = round(PER_SHARE * (1.0 if let_in else REFUSED_SHARE))
 
+    @seed(SEED)
     @settings_of(
         max_examples=max(1, count),
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        derandomize=not SEED,
     )
     @given(case=described[path][method].as_strategy(generation_mode=mode), known=st.booleans())
     def check(case: Case, known: bool) -> None:  # noqa: FBT001 hypothesis names it
