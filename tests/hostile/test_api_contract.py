@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, seed
 from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from api.app import create_app, openapi_document
 from interest_graph.api_key import SCOPES
@@ -111,6 +111,9 @@ def test_answers_are_as_documented(
             UNSAYABLE.match(fault["reason"]) for fault in answer.json()["errors"]
         )
         excluded = [positive_data_acceptance] if unsayable else []
+        # An empty list or map in a query is nothing at all once it is written as an address.
+        if any(value in ([], {}) for value in (case.query or {}).values()):
+            excluded.append(negative_data_rejection)
         case.validate_response(answer, headers=headers, excluded_checks=excluded)
 
     check()
