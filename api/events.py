@@ -8,6 +8,7 @@ from flask import Response, g, request
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 
+from interest_graph.cleaning import Flag
 from interest_graph.errors import Fault, InvalidEventError
 from interest_graph.event import Event, EventInput, parse_event
 from interest_graph.event_stream import Accepted, Status
@@ -18,7 +19,7 @@ from .body import Rejected, faults_out, parse_entries, placed, read_entries
 from .documentation import raises, reads_header, takes
 from .error_handlers import invalid_parameters
 from .problems import Code
-from .schemas.event import AcceptedOut
+from .schemas.event import AcceptedOut, FlaggedOut
 from .wiring import services, wired
 
 events = APIBlueprint(
@@ -38,7 +39,8 @@ OTHER_BODY = Fault("Idempotency-Key", "was sent before with another body in this
 def send_events() -> Response:
     """Send what users did: one event, a list, or one a line.
 
-    A 202 survives the death of every process, and the user's very next list counts the event.
+    A 202 survives the death of every process, and the user's very next list counts the event,
+    unless it was flagged: bots, bursts and what cannot be are kept as facts and counted nowhere.
     Sending the same again changes nothing; an event at fault does not sink the others. With an
     `Idempotency-Key`, events without an id get one that a retry gets again.
     """
@@ -101,6 +103,10 @@ def _outcome(
         duplicates=accepted.duplicates,
         event_ids=ids,
         history_revision=accepted.history_revision,
+        flagged=[
+            FlaggedOut(index=parsed[position][0], reason=Flag(reason))
+            for position, reason in accepted.flagged
+        ],
         rejected=faults_out(rejected),
         durability=wired().settings.durability,
     )

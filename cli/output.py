@@ -49,7 +49,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     drawn = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         drawn.add_row(*row)
-    console = Console()
+    console = Console(markup=False)  # what is shown is data, brackets and all
     if not console.is_terminal:
         console.width = WIDEST
     console.print(drawn)

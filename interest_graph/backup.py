@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 PAGE = 200
-PLAIN_FIELDS = ("value", "session_id", "recommendation_id")
+PLAIN_FIELDS = ("value", "session_id", "recommendation_id", "flagged")
 PREFIX = "property_"
 _SECRET_OR_LOCAL = {
     *("neo4j_uri", "neo4j_user", "neo4j_password", "neo4j_database"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from .cleaning import flag_of
 from .errors import Fault, InvalidEventError
 from .field_types import EventId, NodeId, Number, PastTime, Properties, ShortText, faults_of
 from .history import HistoryEvent
@@ -59,6 +60,8 @@ class Event:
         occurred_at_ms: When it happened, milliseconds since 1970 (UTC).
         recorded_at_ms: When it was accepted.
         body_hash: Hash of what the client sent, to tell a resend from a conflict.
+        flagged: A `cleaning.Flag`: why it is a fact that counts nowhere. What the accept script
+            finds is in the entry of the log alone.
     """
 
     event_id: str
@@ -73,6 +76,7 @@ class Event:
     session_id: str | None = None
     recommendation_id: str | None = None
     properties: Mapping[str, Any] | None = None
+    flagged: str | None = None
 
     @property
     def history_event(self) -> HistoryEvent:
@@ -80,8 +84,9 @@ class Event:
         return HistoryEvent(self.occurred_at_ms, self.event_id, self.item_id, self.event_code)
 
     def to_json(self) -> bytes:
-        """The entry of the log."""
-        return orjson.dumps({name: getattr(self, name) for name in self.__slots__})
+        """The entry of the log: what is not None."""
+        fields = ((name, getattr(self, name)) for name in self.__slots__)
+        return orjson.dumps({name: value for name, value in fields if value is not None})
 
     @classmethod
     def from_json(cls, payload: bytes) -> Event:
@@ -155,4 +160,5 @@ def accepted_event(sent: EventInput, settings: Settings, now: datetime) -> Event
         session_id=sent.session_id,
         recommendation_id=sent.recommendation_id,
         properties=sent.properties or None,
+        flagged=flag_of(sent, settings),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import redis
 
 from . import redis_client as keys
+from .cleaning import is_live
 from .errors import Fault, StreamFullError, StreamUnavailableError
 from .history import pack
 from .redis_client import script, translated
@@ -53,11 +54,13 @@ class Accepted:
         event_ids: Id of every event of the request, in order, accepted or not.
         statuses: What became of each.
         history_revision: Every later list of these users carries at least this revision.
+        flags: Why each was flagged; "" for those that were not, or were not accepted.
     """
 
     event_ids: tuple[str, ...]
     statuses: tuple[Status, ...]
     history_revision: int
+    flags: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -73,6 +76,11 @@ class Accepted:
     def rejected(self) -> list[tuple[int, Fault]]:
         """Index and fault of every event that was not accepted."""
         return [(i, REASONS[status]) for i, status in enumerate(self.statuses) if status in REASONS]
+
+    @property
+    def flagged(self) -> list[tuple[int, str]]:
+        """Index and reason of every event that was accepted and flagged."""
+        return [(i, reason) for i, reason in enumerate(self.flags) if reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,11 @@ class EventStream:
             settings.duplicate_window_s,
             settings.history_events,
             settings.seen_items,
+            settings.bot_events,
+            settings.burst_events,
+            settings.burst_window_s,
+            settings.repeat_events,
+            settings.repeat_window_s * 1000,
         ]
         for event in events:
             names += [
@@ -133,16 +146,20 @@ class EventStream:
             ]
             code = event.event_code
             member = keys.seen_member(event.item_id, code) if code in seen_codes else ""
-            arguments += [event.to_json(), event.body_hash, pack([event.history_event]), member]
+            state = "flagged" if event.flagged else "live" if is_live(event, settings) else ""
+            packed = pack([event.history_event])
+            arguments += [event.to_json(), event.body_hash, packed, member, state]
         with translated(StreamUnavailableError, "the event log"):
             answer = self._accept(keys=names, args=arguments)
         if answer == b"FULL":
             raise StreamFullError(RETRY_AFTER_S)
-        revision, statuses = answer
+        revision, found, flags = answer
+        statuses = tuple(Status(status) for status in found)
         return Accepted(
             tuple(event.event_id for event in events),
-            tuple(Status(status) for status in statuses),
+            statuses,
             int(revision),
+            _flags(events, statuses, flags),
         )
 
     def length(self) -> int:
@@ -235,6 +252,18 @@ class EventStream:
         """Entries that could not be brought into the graph."""
         with translated(StreamUnavailableError, "the event log"):
             return int(self._client.xlen(keys.DEAD_LETTERS))
+
+
+def _flags(
+    events: Sequence[Event], statuses: Sequence[Status], found: Sequence[bytes]
+) -> tuple[str, ...]:
+    """The flag of each event that was accepted: its own, or what the script found."""
+    if not found:
+        return ("",) * len(events)
+    return tuple(
+        (event.flagged or flag.decode()) if status is Status.ACCEPTED else ""
+        for event, status, flag in zip(events, statuses, found, strict=True)
+    )
 
 
 def _flat(rows: Any) -> list[Any]:

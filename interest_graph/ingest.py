@@ -37,7 +37,7 @@ class Ingested:
     """What one batch did.
 
     Args:
-        events: Events written.
+        events: Events written, flagged ones too.
         duplicates: Events that were in the graph already.
         user_ids: Users that are stale now.
         item_ids: Items that are stale now.
@@ -46,6 +46,7 @@ class Ingested:
             event was buried, was known already and sent again at another time, or was replayed.
         doubtful_item_ids: Items of which Redis may: their documents were replayed.
         recorded_at_ms: When each event that was written had been accepted.
+        flagged: Flagged events written, by reason.
     """
 
     events: int = 0
@@ -56,6 +57,7 @@ class Ingested:
     doubtful_user_ids: set[str] = field(default_factory=set)
     doubtful_item_ids: set[str] = field(default_factory=set)
     recorded_at_ms: list[int] = field(default_factory=list)
+    flagged: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Ingested) -> None:
         """Count in what another part of the batch did."""
@@ -67,6 +69,7 @@ class Ingested:
         self.doubtful_user_ids |= other.doubtful_user_ids
         self.doubtful_item_ids |= other.doubtful_item_ids
         self.recorded_at_ms += other.recorded_at_ms
+        self.flagged += other.flagged
 
 
 def ingest(
@@ -231,8 +234,9 @@ def _write_events(
     for relationship, batch in by_type.items():
         _require_all(facts.record_events(tx, relationship, batch), len(batch), "events")
     ingested.events += len(fresh)
-    ingested.user_ids |= {event.user_id for event in fresh}
-    ingested.item_ids |= {event.item_id for event in fresh}
+    ingested.flagged.update(event.flagged for event in fresh if event.flagged)
+    ingested.user_ids |= {event.user_id for event in fresh if not event.flagged}
+    ingested.item_ids |= {event.item_id for event in fresh if not event.flagged}
     ingested.recorded_at_ms += [event.recorded_at_ms for event in fresh]
 
 
@@ -255,29 +259,36 @@ def _fresh(
 
 
 def _user_rows(events: Sequence[Event]) -> list[Row]:
-    """Rows of users, each touched once a batch, in id order so that locks line up."""
-    users = Counter(event.user_id for event in events)
-    since = _since([(event.user_id, event.recorded_at_ms) for event in events])
+    """Rows of users, each touched once a batch, in id order so that locks line up.
+
+    Of whom all events are flagged it says 0 events: they are a stub at least, and not stale by it.
+    """
+    counted = [event for event in events if not event.flagged]
+    users = Counter({event.user_id: 0 for event in events})
+    users.update(event.user_id for event in counted)
+    since = _since([(event.user_id, event.recorded_at_ms) for event in counted])
     return [
-        {"user_id": user_id, "events": count, "since_ms": since[user_id]}
+        {"user_id": user_id, "events": count, "since_ms": since.get(user_id)}
         for user_id, count in sorted(users.items())
     ]
 
 
 def _item_rows(events: Sequence[Event], settings: Settings) -> list[Row]:
     """Rows of items, likewise, with what the events add to their popularity."""
-    items = Counter(event.item_id for event in events)
+    counted = [event for event in events if not event.flagged]
+    items = Counter({event.item_id: 0 for event in events})
+    items.update(event.item_id for event in counted)
     popularity: defaultdict[str, float] = defaultdict(float)
-    for event in events:
+    for event in counted:
         scale = facts.popularity_scale(event.occurred_at_ms, settings.popularity_half_life_days)
         popularity[event.item_id] += settings.event_types[event.event_type].weight * scale
-    since = _since([(event.item_id, event.recorded_at_ms) for event in events])
+    since = _since([(event.item_id, event.recorded_at_ms) for event in counted])
     return [
         {
             "item_id": item_id,
             "events": count,
             "popularity": popularity[item_id],
-            "since_ms": since[item_id],
+            "since_ms": since.get(item_id),
         }
         for item_id, count in sorted(items.items())
     ]

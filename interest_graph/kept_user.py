@@ -27,7 +27,9 @@ class KeptUser:
         revision: Of the document or the tombstone; 0 for neither.
         seen: Members of the seen set.
         since_ms: When who was deleted was created again; 0 for all others.
-        history_revision: "" without a history.
+        known: Whether there is anything to delete: of whoever has flagged events alone nothing
+            else is kept.
+        history_revision: "" of whoever never sent an event.
     """
 
     history: tuple[HistoryEvent, ...]
@@ -36,6 +38,7 @@ class KeptUser:
     revision: int
     seen: frozenset[int]
     since_ms: int = 0
+    known: bool = False
     history_revision: str = field(default="", compare=False)
 
 
@@ -65,14 +68,16 @@ class KeptUsers:
                 revision=int(score or 0),
                 seen=frozenset(int(member) for member in seen),
                 since_ms=int(since or 0),
+                known=bool(revision or document),
                 history_revision=(revision or b"").decode(),
             )
         return kept
 
     def write(self, user_id: str, held: KeptUser, wish: KeptUser) -> bool:
         """Write what is to be kept of a user, unless it has changed."""
-        revision = held.history_revision
-        if wish.history and not revision:
+        revision = held.history_revision if wish.known else ""
+        by_events = wish.known and (wish.history or not wish.document)
+        if by_events and not revision:
             with translated(StreamUnavailableError, "the serving state"):
                 revision = str(int(self._client.get(keys.HISTORY_REVISION) or 0))
         with translated(StreamUnavailableError, "the serving state"):

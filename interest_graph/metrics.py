@@ -40,6 +40,7 @@ class Metrics:
     recommendations_empty: Counter
     ineligible_returned: Counter
     events_applied: Counter
+    events_flagged: Counter
     events_dead_lettered: Counter
     nodes_refreshed: Counter
     event_to_list_seconds: Histogram
@@ -151,6 +152,9 @@ def build_metrics(directory: Path | None) -> Metrics:
             "ineligible_returned_total", "Items the last check caught: alarm above 0."
         ),
         events_applied=make.counter("events_applied_total", "Events written to the graph."),
+        events_flagged=make.counter(
+            "events_flagged_total", "Flagged events written to the graph.", "reason"
+        ),
         events_dead_lettered=make.counter(
             "events_dead_lettered_total", "Events that could not be written.", "reason"
         ),

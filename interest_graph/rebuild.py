@@ -257,6 +257,8 @@ class ServingRebuild:
             revision = 0 if kept.tombstone else revision
         if erased > revision:
             return KeptUser((), b"", tombstone=True, revision=erased, seen=frozenset())
+        known_by_events = bool(events) or (row is not NOBODY and not row["known"])
+        events = [event for event in events if not event.flagged]
         stamp = {event.event_id: event.revision for event in kept.history}
         known = {event.event_id: event for event in history}
         for event in events:
@@ -284,6 +286,7 @@ class ServingRebuild:
             revision=revision,
             seen=frozenset(islice(sorted(members), bound)),
             since_ms=since,
+            known=bool(recent or document) or known_by_events,
         )
 
     def _kept_items(self, item_ids: Sequence[str]) -> dict[str, tuple[int, bytes]]:

@@ -44,7 +44,10 @@ def event_key(event_id: str) -> str:
 
 
 def user_key(user_id: str) -> str:
-    """Hash of a user: h history, n its length, r history revision, d document, t tombstone."""
+    """Hash of a user: h history, n its length, r history revision, d document, t tombstone.
+
+    Also c when they were created again, b events of the day and of the burst window.
+    """
     return f"ig:user:{user_id}"
 
 

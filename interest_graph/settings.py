@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import SettingsError
@@ -34,15 +43,27 @@ class EventTypeSettings(BaseModel):
 
     relationship: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,39}$")]
     weight: Annotated[float, Field(ge=0, le=100)] = 1.0
+    least_value: float | None = None
+    most_value: float | None = None
 
 
 DEFAULT_EVENT_TYPES = {
     "view": EventTypeSettings(relationship="VIEWED", weight=0.1),
     "click": EventTypeSettings(relationship="CLICKED", weight=0.2),
-    "add_to_cart": EventTypeSettings(relationship="ADDED_TO_CART", weight=0.5),
-    "purchase": EventTypeSettings(relationship="PURCHASED", weight=1.0),
-    "rate": EventTypeSettings(relationship="RATED", weight=0.5),
+    "add_to_cart": EventTypeSettings(
+        relationship="ADDED_TO_CART", weight=0.5, least_value=0, most_value=1e9
+    ),
+    "purchase": EventTypeSettings(
+        relationship="PURCHASED", weight=1.0, least_value=0, most_value=1e9
+    ),
+    "rate": EventTypeSettings(relationship="RATED", weight=0.5, least_value=-100, most_value=100),
     "review": EventTypeSettings(relationship="REVIEWED", weight=0.5),
+}
+
+
+DEFAULT_BOT_PATTERNS = {
+    "bot": re.compile("(?i)^true$"),
+    "user_agent": re.compile("(?i)bot[/-]|crawler|spider|headless"),
 }
 
 
@@ -82,11 +103,30 @@ class Settings(BaseSettings):
     api_workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Number of API processes."""
     event_types: dict[str, EventTypeSettings] = DEFAULT_EVENT_TYPES
-    """The declared event types in code order: relationship type and weight of each."""
+    """The declared event types in code order: relationship type, weight, and range of `value`."""
     seen_event_types: tuple[str, ...] = ("purchase",)
     """The event types after which an item counts as seen."""
     duplicate_window_s: Annotated[int, Field(ge=60)] = 86_400
     """Seconds during which a resent event is reported as a duplicate or a conflict."""
+    earliest_occurred_at: AwareDatetime = datetime(1995, 1, 1, tzinfo=UTC)
+    """Events from before are flagged `clock`; best is the day the shop opened."""
+    clock_zeros: tuple[date, ...] = (date(2000, 1, 1), date(2001, 1, 1))
+    """Days (UTC) on which clocks begin that nobody set: their events are flagged `clock`."""
+    bot_patterns: dict[str, re.Pattern[str]] = DEFAULT_BOT_PATTERNS
+    """Regular expressions by property of an event: where one is found, it is flagged `bot`."""
+    live_s: Annotated[int, Field(ge=0)] = 300
+    """Seconds after which an event that is told is history: the next five settings spare it."""
+    bot_events: Annotated[int, Field(ge=0)] = 10_000
+    """Live events of a user on a day (UTC) beyond which they are flagged `bot`; 0 turns it off."""
+    burst_events: Annotated[int, Field(ge=0)] = 600
+    """Live events of a user in a window beyond which they are flagged `burst`; 0 turns it off."""
+    burst_window_s: Annotated[int, Field(ge=1)] = 60
+    """Seconds of that window."""
+    repeat_events: Annotated[int, Field(ge=0, le=1000)] = 30
+    """Events of one user, item and type in a window after which the next live ones are flagged
+    `repeat`; 0 turns it off. At most `history_events`, for the history is what is looked at."""
+    repeat_window_s: Annotated[int, Field(ge=1)] = 600
+    """Seconds of that window, back from the event."""
     history_events: Annotated[int, Field(ge=1, le=1000)] = 300
     """Newest events kept in a user's history."""
     interest_events: Annotated[int, Field(ge=1, le=1000)] = 50
@@ -168,7 +208,7 @@ class Settings(BaseSettings):
         if unknown := set(self.seen_event_types) - set(self.event_types):
             msg = f"seen_event_types: {sorted(unknown)} are not declared in event_types"
             raise ValueError(msg)
-        for name in ("interest_events", "again_events"):
+        for name in ("interest_events", "again_events", "repeat_events"):
             if getattr(self, name) > self.history_events:
                 msg = f"{name}: must not be more than history_events ({self.history_events})"
                 raise ValueError(msg)

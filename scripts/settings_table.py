@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,9 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, dict):
         return "see below"
     if isinstance(value, tuple):
-        value = json.dumps(value)
+        value = json.dumps(value, default=str)
+    if isinstance(value, datetime):
+        value = value.isoformat()
     if isinstance(value, bool):
         value = str(value).lower()
     return f"`{value}`" if value not in {None, ""} else "none"
@@ -77,7 +80,10 @@ def page_with_table(page: str) -> str:
 def event_types_json() -> str:
     """The default event types, one a line."""
     declared: dict[str, BaseModel] = Settings.model_fields["event_types"].default
-    rows = [f'  "{name}": {json.dumps(one.model_dump())}' for name, one in declared.items()]
+    rows = [
+        f'  "{name}": {json.dumps(one.model_dump(exclude_none=True))}'
+        for name, one in declared.items()
+    ]
     return "{\n" + ",\n".join(rows) + "\n}"
 
 

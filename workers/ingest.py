@@ -100,6 +100,8 @@ class IngestWorker:
         """Count what a batch did, put Redis right, and wake the update workers."""
         now_ms = time.time() * 1000
         self._metrics.events_applied.inc(done.events)
+        for reason, count in done.flagged.items():
+            self._metrics.events_flagged.labels(reason).inc(count)
         if done.buried:
             self._metrics.events_dead_lettered.labels("poison").inc(done.buried)
         for recorded_at_ms in done.recorded_at_ms:

@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from interest_graph.cleaning import Flag  # noqa: TC001 pydantic reads it
+
 from .answer_model import AnswerModel, RejectedOut
+
+
+class FlaggedOut(AnswerModel):
+    """An event that was accepted, and counts in no list."""
+
+    index: int = Field(description="Its position in the request.", examples=[3])
+    reason: Flag = Field(description="Why.", examples=["burst"])
 
 
 class AcceptedOut(AnswerModel):
@@ -19,8 +28,13 @@ class AcceptedOut(AnswerModel):
         examples=[["e-1", "e-2"]],
     )
     history_revision: int = Field(
-        description="A list whose history_revision is at least this counts these events.",
+        description="A list whose history_revision is at least this counts these events, but for "
+        "the flagged.",
         examples=[4711],
+    )
+    flagged: list[FlaggedOut] = Field(
+        description="What was accepted as a fact and is left out of histories, popularity and "
+        "training, and why."
     )
     rejected: list[RejectedOut] = Field(description="What was not accepted, and why.")
     durability: Literal["always", "everysec"] = Field(

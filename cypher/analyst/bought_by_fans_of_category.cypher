@@ -1,5 +1,5 @@
 // Title: What else do the fans of a category buy?
-// Purpose: purchases outside a category by the users most interested in it or in one below it.
+// Purpose: unflagged purchases outside a category by the users most interested in it or in one below it.
 // Parameters: $category string (its path), $num_users integer, $k integer
 // Columns: item_id, title, fans, purchases, last_purchase
 // Example: :param {category: 'Grocery > Yogurt', num_users: 200, k: 20}
@@ -18,7 +18,7 @@ CALL (categories) {
 }
 UNWIND users AS user
 MATCH (user)-[event:PURCHASED]->(item:Item)
-WHERE none(category IN categories WHERE EXISTS { (item)-[:IN_CATEGORY]->(category) })
+WHERE event.flagged IS NULL AND none(category IN categories WHERE EXISTS { (item)-[:IN_CATEGORY]->(category) })
 RETURN
   item.item_id AS item_id,
   item.title AS title,

@@ -1,8 +1,8 @@
 // Title: How many events of each type came in on each day?
-// Purpose: events, users and items by event type and day (UTC). Reads the events of every user
+// Purpose: events, how many of them are flagged, users and items by event type and day (UTC). Reads the events of every user
 //   written to since then: an event always sets updated_at of its user.
 // Parameters: $days integer
-// Columns: day, event_type, events, users, items
+// Columns: day, event_type, events, flagged, users, items
 // Example: :param days => 7
 WITH datetime() - duration({days: $days}) AS since
 MATCH (user:User)
@@ -13,6 +13,7 @@ RETURN
   date(event.occurred_at) AS day,
   type(event) AS event_type,
   count(event) AS events,
+  count(event.flagged) AS flagged,
   count(DISTINCT user) AS users,
   count(DISTINCT item) AS items
 ORDER BY day DESC, events DESC, event_type

@@ -1,8 +1,8 @@
 // Title: What did this user do, step by step?
-// Purpose: the newest events of a user, newest first, with the hours since the event before.
+// Purpose: the newest events of a user, flagged ones too, newest first, with the hours since the event before.
 // Parameters: $user_id string, $num_events integer
 // Columns: occurred_at, event_type, item_id, title, value, session_id, recommendation_id,
-//   hours_since_previous
+//   flagged, hours_since_previous
 // Example: :param {user_id: 'household-1631', num_events: 100}
 MATCH (user:User {user_id: $user_id})-[event]->(item:Item)
 WHERE event.event_id IS NOT NULL
@@ -21,5 +21,6 @@ RETURN
   event.value AS value,
   event.session_id AS session_id,
   event.recommendation_id AS recommendation_id,
+  event.flagged AS flagged,
   (event.occurred_at.epochMillis - previous.epochMillis) / 3600000.0 AS hours_since_previous
 ORDER BY occurred_at DESC, event.event_id DESC

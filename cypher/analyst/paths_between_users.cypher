@@ -8,7 +8,7 @@ MATCH (user:User {user_id: $user_id})
 MATCH (other:User {user_id: $other_user_id})
 CALL (user) {
   MATCH (user)-[event]->(item:Item)
-  WHERE event.event_id IS NOT NULL
+  WHERE event.event_id IS NOT NULL AND event.flagged IS NULL
   WITH event, item
   ORDER BY event.occurred_at DESC
   LIMIT $num_events
@@ -16,7 +16,7 @@ CALL (user) {
 }
 CALL (other) {
   MATCH (other)-[event]->(item:Item)
-  WHERE event.event_id IS NOT NULL
+  WHERE event.event_id IS NOT NULL AND event.flagged IS NULL
   WITH event, item
   ORDER BY event.occurred_at DESC
   LIMIT $num_events

@@ -16,7 +16,7 @@ ORDER BY popularity_now DESC, item.item_id
 LIMIT $num_items
 CALL (item, now) {
   MATCH (:User)-[event]->(item)
-  WHERE event.event_id IS NOT NULL
+  WHERE event.event_id IS NOT NULL AND event.flagged IS NULL
     AND event.occurred_at > now - duration({days: 2 * $days})
   WITH event.occurred_at > now - duration({days: $days}) AS recent
   RETURN

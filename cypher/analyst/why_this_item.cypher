@@ -9,7 +9,7 @@ MATCH (item:Item {item_id: $item_id})
 MATCH (user:User {user_id: $user_id})
 CALL (user) {
   MATCH (user)-[event]->(through:Item)
-  WHERE event.event_id IS NOT NULL
+  WHERE event.event_id IS NOT NULL AND event.flagged IS NULL
   RETURN event, through
   ORDER BY event.occurred_at DESC, event.event_id DESC
   LIMIT $num_events

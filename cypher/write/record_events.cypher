@@ -1,5 +1,5 @@
 // Purpose: write events of one type as facts between users and items that exist; written once,
-//   never changed by a model.
+//   never changed by a model. A flag is among the fields.
 // Parameters: $events list of {event_id, user_id, item_id, occurred_at_ms, recorded_at_ms,
 //   body_hash, fields map}
 // Columns: recorded

@@ -1,5 +1,5 @@
-// Purpose: create users unknown so far as stubs and mark users stale by their new events; a user
-//   who was erased is not brought back.
+// Purpose: create users unknown so far as stubs and mark users stale by their new events, of which
+//   the flagged do not count; a user who was erased is not brought back.
 // Parameters: $users list of {user_id string, events integer, since_ms integer}
 // Columns: user_id, erased, since_ms
 UNWIND $users AS row
@@ -10,7 +10,8 @@ ON CREATE SET
   user.refreshed_revision = 0
 SET
   user.facts_revision = user.facts_revision + row.events,
-  user.stale_since = coalesce(user.stale_since, datetime({epochMillis: coalesce(row.since_ms, timestamp())})),
+  user.stale_since = CASE WHEN row.events = 0 THEN user.stale_since
+    ELSE coalesce(user.stale_since, datetime({epochMillis: coalesce(row.since_ms, timestamp())})) END,
   user.updated_at = datetime()
 WITH user, row.user_id AS user_id,
   coalesce(user.created_again_at.epochMillis, 0) AS since_ms,

@@ -131,6 +131,7 @@ def _event_row(event: Event) -> Row:
         "value": event.value,
         "session_id": event.session_id,
         "recommendation_id": event.recommendation_id,
+        "flagged": event.flagged,
     }
     fields = {name: value for name, value in fields.items() if value is not None}
     return {

@@ -1,12 +1,18 @@
 -- Accept all events of a request or none.
 -- KEYS  log, history revision, then for each event: duplicate key, user, seen items
 -- ARGV  log bound, duplicate window in s, events a history keeps, seen items a user keeps,
---       then for each event: log entry (JSON), body hash, packed history entry, seen member or ''
--- Returns {history_revision, status of each event}: 0 accepted, 1 duplicate, 2 conflict,
---       3 deleted user, 4 before the user was created again; or 'FULL'.
+--       events a day, events a burst window, that window in s, repeats, their window in ms (beyond
+--       which live events are flagged; 0: never),
+--       then for each event: log entry (JSON), body hash, packed history entry, seen member or '',
+--       'live' when rates may flag it, 'flagged' when the entry is flagged already, or ''
+-- Returns {history_revision, status of each event, flag of each or ''}; the statuses: 0 accepted,
+--       1 duplicate, 2 conflict, 3 deleted user, 4 before the user was created again; or 'FULL'.
 local bound, window = tonumber(ARGV[1]), tonumber(ARGV[2])
 local keep, seen_bound = tonumber(ARGV[3]), tonumber(ARGV[4])
+local day_limit, burst_limit, burst_window = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local repeat_limit, repeat_window = tonumber(ARGV[8]), tonumber(ARGV[9])
 local count = (#KEYS - 2) / 3
+local DAY = 86400
 local HEAD = 9 -- u48 time, u8 event type, u8 length of event_id, u8 length of item_id
 local TAIL = 8 -- u48 history revision, u16 length of the entry
 
@@ -21,10 +27,13 @@ local function compare(a, b)
   return #a < #b and -1 or 1
 end
 
-local function occurred_at(entry)
-  local at = 0
-  for i = 1, 6 do at = at * 256 + string.byte(entry, i) end
-  return at
+local function argument(i, place)
+  return ARGV[9 + 5 * (i - 1) + place]
+end
+
+local function occurred_at(history, start)
+  local a, b, c, d, e, f = string.byte(history, start, start + 5)
+  return ((((a * 256 + b) * 256 + c) * 256 + d) * 256 + e) * 256 + f
 end
 
 local function order_key(history, start)
@@ -83,15 +92,65 @@ local function insert(history, entry, size)
   return history, size
 end
 
+-- Whether a text stands in a history at least so often: a bound that costs little.
+local function mentions(history, text, least)
+  local at = 0
+  for _ = 1, least do
+    at = string.find(history, text, at + 1, true)
+    if not at then return false end
+  end
+  return true
+end
+
+-- Whether a history holds enough events of an entry's item and type within the repeat window.
+local function repeated(history, entry)
+  local kind, id_length, item_length = string.byte(entry, 7, HEAD)
+  local item = string.sub(entry, HEAD + id_length + 1, HEAD + id_length + item_length)
+  if not mentions(history, item, repeat_limit) then return false end
+  local since, stop, found = occurred_at(entry, 1) - repeat_window, #history, 0
+  while stop > 0 and found < repeat_limit do
+    local start = stop - entry_length_before(history, stop) + 1
+    if occurred_at(history, start) <= since then return false end
+    local other_kind, other_id_length = string.byte(history, start + 6, start + 7)
+    local from = start + HEAD + other_id_length
+    if other_kind == kind and string.sub(history, from, stop - TAIL) == item then found = found + 1 end
+    stop = start - 1
+  end
+  return found >= repeat_limit
+end
+
+-- What is kept of a user, read once a request.
+local users = {}
+local function kept(user)
+  if users[user] == nil then
+    local stored = redis.call('HMGET', user, 'h', 'n', 'b')
+    users[user] = {history = stored[1] or '', size = tonumber(stored[2] or '0'), rates = stored[3] or '', wrote = false}
+  end
+  return users[user]
+end
+
+-- Why a live event is flagged, or ''; counts it in. Days and burst windows are the server's.
+local now = tonumber(redis.call('TIME')[1])
+local function judged(user, entry)
+  local day, of_day, burst, of_burst = string.match(user.rates, '(%d+) (%d+) (%d+) (%d+)')
+  local today, window_now = math.floor(now / DAY), math.floor(now / burst_window)
+  of_day = (tonumber(day) == today and of_day or 0) + 1
+  of_burst = (tonumber(burst) == window_now and of_burst or 0) + 1
+  user.rates = string.format('%d %d %d %d', today, of_day, window_now, of_burst)
+  if day_limit > 0 and of_day > day_limit then return 'bot' end
+  if burst_limit > 0 and of_burst > burst_limit then return 'burst' end
+  return repeat_limit > 0 and repeated(user.history, entry) and 'repeat' or ''
+end
+
 local statuses, fresh, sent = {}, 0, {}
 for i = 1, count do
-  local duplicate_key, body = KEYS[3 * i], ARGV[4 * i + 2]
+  local duplicate_key, body = KEYS[3 * i], argument(i, 2)
   local known = sent[duplicate_key] or redis.call('GET', duplicate_key)
   if known then
     statuses[i] = known == body and 1 or 2
   elseif redis.call('HEXISTS', KEYS[3 * i + 1], 't') == 1 then
     statuses[i] = 3
-  elseif occurred_at(ARGV[4 * i + 3]) < tonumber(redis.call('HGET', KEYS[3 * i + 1], 'c') or 0) then
+  elseif occurred_at(argument(i, 3), 1) < tonumber(redis.call('HGET', KEYS[3 * i + 1], 'c') or 0) then
     statuses[i] = 4
   else
     statuses[i], sent[duplicate_key], fresh = 0, body, fresh + 1
@@ -102,7 +161,7 @@ end
 local function shown(revision)
   for i = 1, count do
     local user = KEYS[3 * i + 1]
-    if statuses[i] == 1 and redis.call('HEXISTS', user, 'h') == 1 then
+    if statuses[i] == 1 and redis.call('HEXISTS', user, 'r') == 1 then
       redis.call('HSET', user, 'r', revision)
     end
   end
@@ -111,29 +170,34 @@ end
 if fresh == 0 then
   local reached = tonumber(redis.call('GET', KEYS[2]) or '0')
   shown(reached)
-  return {reached, statuses}
+  return {reached, statuses, {}}
 end
 if redis.call('XLEN', KEYS[1]) + fresh > bound then return 'FULL' end
 
-local revision = redis.call('INCR', KEYS[2])
-local histories, sizes = {}, {} -- a user's history is read and written once a request
+local revision, flags = redis.call('INCR', KEYS[2]), {}
 for i = 1, count do
+  flags[i] = ''
   if statuses[i] == 0 then
-    local user, seen, member = KEYS[3 * i + 1], KEYS[3 * i + 2], ARGV[4 * i + 4]
-    redis.call('XADD', KEYS[1], '*', 'kind', 'event', 'payload', ARGV[4 * i + 1])
-    redis.call('SET', KEYS[3 * i], ARGV[4 * i + 2], 'EX', window)
-    if histories[user] == nil then
-      local stored = redis.call('HMGET', user, 'h', 'n')
-      histories[user], sizes[user] = stored[1] or '', tonumber(stored[2] or '0')
-    end
-    histories[user], sizes[user] = insert(histories[user], stamped(ARGV[4 * i + 3], revision), sizes[user])
-    if member ~= '' and redis.call('SADD', seen, member) == 1 and redis.call('SCARD', seen) > seen_bound then
-      redis.call('SPOP', seen)
+    local user, seen, member = kept(KEYS[3 * i + 1]), KEYS[3 * i + 2], argument(i, 4)
+    local payload, entry, state = argument(i, 1), argument(i, 3), argument(i, 5)
+    if state == 'live' then flags[i] = judged(user, entry) end
+    if flags[i] ~= '' then payload = string.sub(payload, 1, -2) .. ',"flagged":"' .. flags[i] .. '"}' end
+    redis.call('XADD', KEYS[1], '*', 'kind', 'event', 'payload', payload)
+    redis.call('SET', KEYS[3 * i], argument(i, 2), 'EX', window)
+    if flags[i] == '' and state ~= 'flagged' then
+      user.history, user.size = insert(user.history, stamped(entry, revision), user.size)
+      user.wrote = true
+      if member ~= '' and redis.call('SADD', seen, member) == 1 and redis.call('SCARD', seen) > seen_bound then
+        redis.call('SPOP', seen)
+      end
     end
   end
 end
-for user, history in pairs(histories) do
-  redis.call('HSET', user, 'h', history, 'n', sizes[user], 'r', revision)
+for key, user in pairs(users) do
+  local fields = {'r', revision}
+  if user.rates ~= '' then fields[3], fields[4] = 'b', user.rates end
+  if user.wrote then redis.call('HSET', key, 'h', user.history, 'n', user.size, unpack(fields))
+  else redis.call('HSET', key, unpack(fields)) end
 end
 shown(revision)
-return {revision, statuses}
+return {revision, statuses, flags}

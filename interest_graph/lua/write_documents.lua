@@ -12,7 +12,7 @@ if redis.call('XLEN', KEYS[1]) + count > bound then return 'FULL' end
 local function exists(i, id)
   if kind == 'item' then return redis.call('HEXISTS', KEYS[5], id) == 1 end
   return redis.call('HEXISTS', KEYS[3 + 2 * i], 'd') == 1
-      or redis.call('HEXISTS', KEYS[3 + 2 * i], 'h') == 1
+      or redis.call('HEXISTS', KEYS[3 + 2 * i], 'r') == 1
 end
 
 local statuses, writes = {}, 0

@@ -29,8 +29,10 @@ CODES = {"view": ("VIEWED", 0), "purchase": ("PURCHASED", 3)}
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "bought_by_fans_of_category": {"category": "Grocery > Yogurt", "num_users": 10, "k": 10},
+    "busiest_users": {"days": 30, "live_s": 300, "burst_events": 0, "k": 10},
     "category_neighborhood": {"category": "Grocery > Yogurt", "k": 10},
     "events_by_type_and_day": {"days": 30},
+    "flagged_events": {"days": 30, "k": 10},
     "follow_event": {"user_id": "anna", "event_id": "anna.yogurt.2"},
     "interests_of_user": {"user_id": "anna"},
     "items_without_interest": {"k": 10},
@@ -73,6 +75,7 @@ def _write_facts(tx: neo4j.ManagedTransaction) -> None:
         _event("anna", "yogurt", "purchase", 9),
         _event("anna", "yogurt", "purchase", 2),
         _event("anna", "muesli", "purchase", 1),
+        _event("anna", "dust", "purchase", 5, flagged="value"),
         _event("bob", "muesli", "purchase", 3),
         _event("bob", "skyr", "view", 2),
         _event("bob", "secret", "view", 1),
@@ -81,17 +84,23 @@ def _write_facts(tx: neo4j.ManagedTransaction) -> None:
     facts.touch_users(tx, [{"user_id": user, "events": 3} for user in ("anna", "bob")])
     for event in events:
         popularity = facts.popularity_scale(event.occurred_at_ms, 30.0)
-        row = {"item_id": event.item_id, "events": 1, "popularity": popularity}
+        counted = 0 if event.flagged else 1
+        row = {"item_id": event.item_id, "events": counted, "popularity": popularity * counted}
         facts.touch_items(tx, [row])
         facts.record_events(tx, CODES[event.event_type][0], [event])
 
 
-def _event(user_id: str, item_id: str, event_type: str, days_ago: int) -> Event:
+def _event(
+    user_id: str, item_id: str, event_type: str, days_ago: int, flagged: str | None = None
+) -> Event:
     """An event some days ago."""
     at = int(time.time() * 1000) - days_ago * DAY_MS
     name = f"{user_id}.{item_id}.{days_ago}"
     code = CODES[event_type][1]
-    return Event(name, user_id, item_id, event_type, code, at, at, "0" * 16, value=1.0)
+    hash_ = "0" * 16
+    return Event(
+        name, user_id, item_id, event_type, code, at, at, hash_, value=1.0, flagged=flagged
+    )
 
 
 def _write_learned(tx: neo4j.ManagedTransaction) -> None:
@@ -223,11 +232,32 @@ def test_two_users_meet_at_an_item_or_at_similar_ones(graph: GraphStore) -> None
 
 
 def test_a_journey_is_newest_first_with_the_hours_between(graph: GraphStore) -> None:
-    """The first event has none before it."""
+    """The first event has none before it; what is flagged is shown with its reason."""
     _, rows = answer(graph, "journey_of_user")
-    assert [row["item_id"] for row in rows] == ["muesli", "yogurt", "yogurt"]
+    assert [row["item_id"] for row in rows] == ["muesli", "yogurt", "dust", "yogurt"]
+    assert [row["flagged"] for row in rows] == [None, None, "value", None]
     assert rows[0]["hours_since_previous"] == pytest.approx(24, abs=0.1)
     assert rows[-1]["hours_since_previous"] is None
+
+
+def test_flagged_events_are_seen_with_reason_day_and_user(graph: GraphStore) -> None:
+    """And counted beside the others of their day; what asks for interest leaves them out."""
+    _, (row,) = answer(graph, "flagged_events")
+    assert (row["reason"], row["user_id"], row["events"]) == ("value", "anna", 1)
+    assert row["example"] == "anna.dust.5"
+    _, days = answer(graph, "events_by_type_and_day")
+    assert sorted(row["flagged"] for row in days) == [0] * (len(days) - 1) + [1]
+    _, rows = answer(graph, "loyal_users_of_brand")
+    assert {row["user_id"]: row["all_purchases"] for row in rows}["anna"] == 3
+
+
+def test_the_busiest_users_say_what_a_bound_would_flag(graph: GraphStore) -> None:
+    """Every event beyond it in a minute of its own; loads of old events do not count."""
+    _, rows = answer(graph, "busiest_users")
+    anna = next(row for row in rows if row["user_id"] == "anna")
+    assert (anna["events"], anna["beyond"], anna["most_in_a_minute"]) == (4, 4, 1)
+    assert (anna["most_in_a_day"], anna["flagged"]) == (1, 1)
+    assert {row["beyond"] for row in answer(graph, "busiest_users", burst_events=1)[1]} == {0, 1}
 
 
 def test_learned_edges_name_the_model_in_service(graph: GraphStore) -> None:

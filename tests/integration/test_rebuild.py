@@ -94,6 +94,10 @@ def busy_shop(
             for number in range(400)
         ]
     )
+    for number in range(40):  # impossible, and of a bot: facts, and nothing else
+        user, value = f"u-{number % 8}", -1.0
+        events.accept([make_event(f"f-{number}", user, "item-01", "purchase", NOW, value=value)])
+    events.accept([make_event("f-bot", "u-bot", "item-01", properties={"bot": True})])
     items.delete("item-03")
     users.delete("u-3")
     users.delete("u-7")
@@ -115,7 +119,8 @@ def state(client: redis.Redis) -> dict[str, Any]:
     for key in sorted(client.scan_iter("ig:user:*")):
         fields = client.hgetall(key)
         history = unpack(fields.pop(b"h", b""))
-        fields.pop(b"r", None)
+        for stamp in (b"r", b"b"):  # counters that go on from where they are
+            fields.pop(stamp, None)
         found[key.decode()] = (fields, history)
     for key in sorted(client.scan_iter("ig:seen:*")):
         found[key.decode()] = client.smembers(key)

@@ -39,7 +39,8 @@ EXAMPLES, STEPS = 10, 25
 USERS = st.integers(0, 2)
 FACTS = """
 MATCH (u:User)-[e]->(:Item) WHERE e.event_id STARTS WITH $prefix
-RETURN u.user_id AS user, e.event_id AS id, e.value AS value, e.occurred_at.epochMillis AS at"""
+RETURN u.user_id AS user, e.event_id AS id, e.value AS value, e.occurred_at.epochMillis AS at,
+  e.flagged AS flagged"""
 NODES = """
 UNWIND $users AS id
 RETURN id, EXISTS { (:User {user_id: id}) } AS known,
@@ -87,9 +88,15 @@ class Model(RuleBasedStateMachine):
         """The id of a user."""
         return f"{self.prefix}-u{user}"
 
-    @rule(target=sent, user=USERS, item=st.integers(0, 4), hours=st.sampled_from([0, 0, 0, 1, 50]))
-    def send(self, user: int, item: int, hours: int) -> tuple[int, Event]:
-        """A new event, now or late."""
+    @rule(
+        target=sent,
+        user=USERS,
+        item=st.integers(0, 4),
+        hours=st.sampled_from([0, 0, 0, 1, 50]),
+        bot=st.sampled_from([False, False, True]),
+    )
+    def send(self, user: int, item: int, hours: int, *, bot: bool) -> tuple[int, Event]:
+        """A new event, now or late, now and then of a bot."""
         self.number += 1
         event = self.make_event(
             f"{self.prefix}-e{self.number}",
@@ -98,6 +105,7 @@ class Model(RuleBasedStateMachine):
             "view",
             time.time() - 3600 * hours,
             value=1.0,
+            properties={"bot": bot},
         )
         self.expect(user, event, Status.ACCEPTED)
         return user, event
@@ -186,20 +194,22 @@ class Model(RuleBasedStateMachine):
         """All stores say what the model says."""
         self.drain()
         facts = {
-            (self.name(user), one.event_id, one.value, one.occurred_at_ms)
+            (self.name(user), one.event_id, one.value, one.occurred_at_ms, one.flagged)
             for user, person in self.people.items()
             for one in person.facts.values()
         }
         rows = self.query(FACTS, prefix=f"{self.prefix}-")
         assert len(rows) == len(facts)
-        assert {(row["user"], row["id"], row["value"], row["at"]) for row in rows} == facts
+        names = ("user", "id", "value", "at", "flagged")
+        assert {tuple(row[name] for name in names) for row in rows} == facts
         for row in self.query(NODES, users=[self.name(user) for user in self.people]):
             person = self.people[int(row["id"][-1])]
             assert row["erased"] == person.erased
             assert not (row["known"] and person.erased)
         for user, person in self.people.items():
             packed = self.client.hget(user_key(self.name(user)), "h") or b""
-            wanted = sorted(one.history_event for one in person.facts.values())
+            counted = [one for one in person.facts.values() if not one.flagged]
+            wanted = sorted(one.history_event for one in counted)
             assert list(unpack(packed)) == wanted
         letters = DeadLetters(self.client, self.configuration).all()
         mine = [one for one in letters if one.payload["event_id"].startswith(f"{self.prefix}-")]

@@ -62,13 +62,15 @@ class FakeEvents:
     def accept(self, events: list[Any]) -> Accepted:
         """As EventStream."""
         self.length()
-        statuses = []
+        statuses, flags = [], []
         for event in events:
             known = self.sent.setdefault(event.event_id, event)
             same = known.body_hash == event.body_hash
             status = Status.ACCEPTED if known is event else Status.DUPLICATE
             statuses.append(status if same else Status.CONFLICT)
-        return Accepted(tuple(e.event_id for e in events), tuple(statuses), len(self.sent))
+            flags.append((event.flagged or "") if statuses[-1] is Status.ACCEPTED else "")
+        ids = tuple(event.event_id for event in events)
+        return Accepted(ids, tuple(statuses), len(self.sent), tuple(flags))
 
     def length(self) -> int:
         """As EventStream."""

@@ -161,3 +161,12 @@ def test_a_full_log_is_429_and_a_missing_one_503(
     assert (away.status_code, away.json["code"]) == (503, "log_unavailable")
     assert "secret-host" not in away.text
     assert "Retry-After" in away.headers
+
+
+def test_the_sender_is_told_what_was_flagged(client: FlaskClient, auth: Auth) -> None:
+    """It is accepted, with an id like the others, and its index in the request and reason stand."""
+    batch = [event(item_id="no space"), event(), event(event_type="purchase", value=-1)]
+    body = client.post(URL, json=batch, headers=auth["events:write"]).json
+    assert (body["accepted"], body["flagged"]) == (2, [{"index": 2, "reason": "value"}])
+    assert body["event_ids"][2]
+    assert client.post(URL, json=event(), headers=auth["events:write"]).json["flagged"] == []
