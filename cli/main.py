@@ -11,6 +11,7 @@ from . import (
     dead_letter_commands,
     demo_command,
     evaluate_command,
+    flag_commands,
     key_commands,
     load_command,
     rebuild_command,
@@ -45,6 +46,7 @@ app.command()(demo_command.demo)
 app.add_typer(schema_commands.schema, name="schema")
 app.add_typer(key_commands.key, name="key")
 app.add_typer(dead_letter_commands.dead_letter, name="dead-letter")
+app.add_typer(flag_commands.flag, name="flag")
 app.add_typer(config_commands.config, name="config")
 
 

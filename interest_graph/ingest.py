@@ -219,14 +219,14 @@ def _write_events(
     }
     if not fresh:
         return
-    users = _user_rows(fresh)
+    users = user_rows(fresh)
     touched = facts.touch_users(tx, users)
     _require_all(len(touched), len(users), "users")
     # Of whoever was erased, nothing; of whoever was created again, nothing from before.
     fresh = [one for one in fresh if one.occurred_at_ms >= touched[one.user_id]]
     if not fresh:
         return
-    items = _item_rows(fresh, settings)
+    items = item_rows(fresh, settings)
     _require_all(facts.touch_items(tx, items), len(items), "items")
     by_type: defaultdict[str, list[Event]] = defaultdict(list)
     for event in fresh:
@@ -258,7 +258,7 @@ def _fresh(
     return [event for event_id, event in events.items() if event_id not in held]
 
 
-def _user_rows(events: Sequence[Event]) -> list[Row]:
+def user_rows(events: Sequence[Event]) -> list[Row]:
     """Rows of users, each touched once a batch, in id order so that locks line up.
 
     Of whom all events are flagged it says 0 events: they are a stub at least, and not stale by it.
@@ -273,7 +273,7 @@ def _user_rows(events: Sequence[Event]) -> list[Row]:
     ]
 
 
-def _item_rows(events: Sequence[Event], settings: Settings) -> list[Row]:
+def item_rows(events: Sequence[Event], settings: Settings) -> list[Row]:
     """Rows of items, likewise, with what the events add to their popularity."""
     counted = [event for event in events if not event.flagged]
     items = Counter({event.item_id: 0 for event in events})

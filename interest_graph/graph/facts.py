@@ -67,6 +67,22 @@ def record_events(tx: neo4j.ManagedTransaction, relationship: str, events: Itera
     return int(run_for(tx, "write/record_events", relationship, events=rows)[0]["recorded"])
 
 
+def clear_flags(
+    tx: neo4j.ManagedTransaction,
+    user_ids: Sequence[str],
+    relationships: Sequence[str],
+    reasons: Sequence[str],
+) -> list[Row]:
+    """Take back flags; returns the events that had them. What they add is the caller's to add."""
+    return run(
+        tx,
+        "write/clear_flags",
+        user_ids=list(user_ids),
+        relationships=list(relationships),
+        reasons=list(reasons),
+    )
+
+
 def write_items(tx: neo4j.ManagedTransaction, items: Iterable[tuple[dict[str, Any], int]]) -> int:
     """Write item documents with their catalogue revisions; returns how many it saw."""
     rows = [

@@ -180,6 +180,11 @@ def fetch_recent_events(
     return run(tx, "read/fetch_recent_events", user_ids=list(user_ids), since_ms=since_ms)
 
 
+def count_flags(tx: neo4j.ManagedTransaction, user_ids: Sequence[str]) -> list[Row]:
+    """How many events of users are flagged, by user and reason."""
+    return run(tx, "read/count_flags", user_ids=list(user_ids))
+
+
 def fetch_facts(tx: neo4j.ManagedTransaction, user_ids: Sequence[str]) -> list[Row]:
     """Every event of users as it was recorded, by user and time."""
     return run(tx, "read/fetch_facts", user_ids=list(user_ids))
