@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .settings import Settings
 
+UNFLAGGED = b',"flagged":null}'
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,9 +85,9 @@ class Event:
         return HistoryEvent(self.occurred_at_ms, self.event_id, self.item_id, self.event_code)
 
     def to_json(self) -> bytes:
-        """The entry of the log: what is not None."""
-        fields = ((name, getattr(self, name)) for name in self.__slots__)
-        return orjson.dumps({name: value for name, value in fields if value is not None})
+        """The entry of the log; it says nothing of flags unless there is one."""
+        entry = orjson.dumps(self)
+        return entry if self.flagged else entry.removesuffix(UNFLAGGED) + b"}"
 
     @classmethod
     def from_json(cls, payload: bytes) -> Event:

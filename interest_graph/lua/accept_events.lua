@@ -131,14 +131,16 @@ end
 
 -- Why a live event is flagged, or ''; counts it in. Days and burst windows are the server's.
 local now = tonumber(redis.call('TIME')[1])
+local today, this_window = math.floor(now / DAY), math.floor(now / burst_window)
+local RATES = '>I4I4I4I4' -- day, events of that day, burst window, events of that window
 local function judged(user, entry)
-  local day, of_day, burst, of_burst = string.match(user.rates, '(%d+) (%d+) (%d+) (%d+)')
-  local today, window_now = math.floor(now / DAY), math.floor(now / burst_window)
-  of_day = (tonumber(day) == today and of_day or 0) + 1
-  of_burst = (tonumber(burst) == window_now and of_burst or 0) + 1
-  user.rates = string.format('%d %d %d %d', today, of_day, window_now, of_burst)
+  local day, of_day, window_then, of_window = 0, 0, 0, 0
+  if user.rates ~= '' then day, of_day, window_then, of_window = struct.unpack(RATES, user.rates) end
+  of_day = (day == today and of_day or 0) + 1
+  of_window = (window_then == this_window and of_window or 0) + 1
+  user.rates = struct.pack(RATES, today, of_day, this_window, of_window)
   if day_limit > 0 and of_day > day_limit then return 'bot' end
-  if burst_limit > 0 and of_burst > burst_limit then return 'burst' end
+  if burst_limit > 0 and of_window > burst_limit then return 'burst' end
   return repeat_limit > 0 and repeated(user.history, entry) and 'repeat' or ''
 end
 
@@ -194,10 +196,11 @@ for i = 1, count do
   end
 end
 for key, user in pairs(users) do
-  local fields = {'r', revision}
-  if user.rates ~= '' then fields[3], fields[4] = 'b', user.rates end
-  if user.wrote then redis.call('HSET', key, 'h', user.history, 'n', user.size, unpack(fields))
-  else redis.call('HSET', key, unpack(fields)) end
+  if user.wrote then
+    redis.call('HSET', key, 'h', user.history, 'n', user.size, 'r', revision, 'b', user.rates)
+  else
+    redis.call('HSET', key, 'r', revision, 'b', user.rates)
+  end
 end
 shown(revision)
 return {revision, statuses, flags}

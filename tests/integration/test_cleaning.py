@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 FOREVER_S = 10**9
 """A window that no test sees the end of."""
+RATES = struct.Struct(">IIII")
 FACTS = """
 MATCH (u:User)-[e]->(:Item) WHERE e.event_id IS NOT NULL
 RETURN e.event_id AS id, e.flagged AS flagged ORDER BY id"""
@@ -92,9 +94,11 @@ def test_what_exceeds_a_burst_is_flagged(
         ["e-4", "e-5"], "burst"
     )
     assert history(log) == ["e-1", "e-2", "e-3"]
-    day, of_day, window, of_window = log.hget(keys.user_key("u-1"), "b").split()  # type: ignore[union-attr]
-    assert (of_day, of_window) == (b"5", b"5")
-    log.hset(keys.user_key("u-1"), "b", b" ".join([day, of_day, b"%d" % (int(window) - 1), b"5"]))
+    rates = log.hget(keys.user_key("u-1"), "b")
+    assert isinstance(rates, bytes)
+    day, of_day, window, of_window = RATES.unpack(rates)
+    assert (of_day, of_window) == (5, 5)
+    log.hset(keys.user_key("u-1"), "b", RATES.pack(day, of_day, window - 1, of_window))
     assert stream.accept([make_event("e-6", at=now)]).flagged == []
 
 
@@ -105,7 +109,7 @@ def test_who_sends_more_in_a_day_than_anybody_is_a_bot(
     stream = stream_with(log, settings, bot_events=2)
     now = time.time()
     yesterday = int(now // 86_400) - 1
-    log.hset(keys.user_key("u-1"), "b", f"{yesterday} 99 0 99")
+    log.hset(keys.user_key("u-1"), "b", RATES.pack(yesterday, 99, 0, 99))
     sent = [make_event(f"e-{n}", at=now) for n in range(4)]
     assert stream.accept(sent).flagged == [(2, "bot"), (3, "bot")]
 
