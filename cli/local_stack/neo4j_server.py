@@ -27,7 +27,7 @@ STARTING = "Starting Neo4j"
 # After a SIGKILL it recovers its transactions first: up to a minute on a slow machine.
 START_TIMEOUT_S = 180.0
 USUAL_START_S = 10
-TRANSACTION_TIMEOUT_S = 120
+TRANSACTION_TIMEOUT_S = 60
 
 
 def start_neo4j(

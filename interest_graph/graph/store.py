@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Row = dict[str, Any]
+ALONE_TIMEOUT_S = 120.0
+"""For statements that go through the whole graph: longer than the server lets others run."""
 
 
 class GraphStore:
@@ -61,7 +63,7 @@ class GraphStore:
         """Run a statement that cannot share a transaction: schema changes, batches of its own."""
         text = load_for(path, relationship) if relationship else load(path).text
         with self._session(neo4j.WRITE_ACCESS) as session:
-            return session.run(text).data()
+            return session.run(neo4j.Query(text, timeout=ALONE_TIMEOUT_S)).data()
 
     def _timed(
         self, work: Callable[[neo4j.ManagedTransaction], T]

@@ -19,11 +19,14 @@ from interest_graph.api_key import SCOPES, ApiKeyStore
 from interest_graph.graph.schema import migrate
 from interest_graph.services import Services, build_services
 from interest_graph.settings import Settings
+from tests.conftest import DELETE_EVERYTHING
 from tests.hostile.raw_client import RawAnswer, head, send
 from tests.integration.shop import Shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from neo4j import Driver
 
     from tests.conftest import Neo4jServer
 
@@ -57,8 +60,12 @@ def hostile_paths(tmp_path_factory: pytest.TempPathFactory) -> StackPaths:
 
 
 @pytest.fixture(scope="module")
-def hostile_shop(neo4j_server: Neo4jServer, hostile_paths: StackPaths) -> Iterator[HostileShop]:
-    """The shop, on an empty Redis that only this module uses."""
+def hostile_shop(
+    neo4j_server: Neo4jServer, neo4j_driver: Driver, hostile_paths: StackPaths
+) -> Iterator[HostileShop]:
+    """The shop, on an empty Redis that only this module uses, and an empty graph."""
+    with neo4j_driver.session(database="neo4j") as session:
+        session.run(DELETE_EVERYTHING).consume()
     port = free_port()
     start_redis(hostile_paths, port)
     settings = Settings(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import socket
 import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from neo4j import GraphDatabase
-from neo4j.exceptions import AuthError, ClientError
+from neo4j import GraphDatabase, Query
+from neo4j.exceptions import AuthError, ClientError, Neo4jError
 from redis import Redis
 
 from cli.local_stack.paths import StackPaths
@@ -59,6 +61,26 @@ def test_the_first_password_is_changed(managed_neo4j: Neo4jServer) -> None:
         driver.verify_connectivity()
 
 
+def test_a_wrong_password_is_refused(managed_neo4j: Neo4jServer) -> None:
+    """Neo4j opens with the stack's own password alone, and not without one."""
+    for auth in (("neo4j", managed_neo4j.password + "x"), ("neo4j", ""), None):
+        with (
+            GraphDatabase.driver(managed_neo4j.uri, auth=auth) as driver,
+            pytest.raises((AuthError, ClientError)),
+        ):
+            driver.execute_query("RETURN 1")
+
+
+def test_no_query_runs_for_long(managed_driver: Driver) -> None:
+    """The running server ends a transaction after a minute; one whose time is up is ended."""
+    shown = managed_driver.execute_query("SHOW SETTINGS 'db.transaction.timeout' YIELD value")
+    assert shown.records[0]["value"] in {"1m", "60s"}
+    endless = Query("UNWIND range(1, 1000000000) AS i RETURN sum(sin(i))", timeout=1.0)
+    with managed_driver.session() as session, pytest.raises(Neo4jError) as ended:
+        session.run(endless).consume()
+    assert "TransactionTimedOut" in str(ended.value.code)
+
+
 def test_secrets_are_readable_by_their_owner_alone(
     managed_neo4j: Neo4jServer, stack_paths: StackPaths
 ) -> None:
@@ -70,13 +92,26 @@ def test_secrets_are_readable_by_their_owner_alone(
 
 
 def test_servers_listen_on_loopback_alone(
-    managed_neo4j: Neo4jServer, managed_redis: RedisServer
+    managed_neo4j: Neo4jServer, managed_redis: RedisServer, stack_paths: StackPaths
 ) -> None:
-    """No port of Neo4j or Redis can be reached at another address of this machine."""
+    """No port of Neo4j (Bolt, HTTP) or Redis can be reached at another address of this machine."""
     ports = [int(url.split(":")[2].split("/")[0]) for url in (managed_neo4j.uri, managed_redis.url)]
-    for port in ports:
-        with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.2", port), timeout=2).close()
+    conf = (stack_paths.neo4j_home / "conf" / "neo4j.conf").read_text(encoding="utf-8")
+    listening = re.findall(r"^server\.\w+\.listen_address=(.*):(\d+)$", conf, re.MULTILINE)
+    assert {host for host, _ in listening} == {"127.0.0.1"}
+    for port in {*ports, *(int(port) for _, port in listening)}:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        for address in {"127.0.0.2", own_address()}:
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection((address, port), timeout=5).close()
+
+
+def own_address() -> str:
+    """This machine's address towards others; a loopback one where it has no network."""
+    with contextlib.suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing
+        return str(probe.getsockname()[0])
+    return "127.0.0.2"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cli.local_stack.endpoints import Endpoints, choose_endpoints, read_endpoint
 from cli.local_stack.errors import LocalStackError
 from cli.local_stack.java import find_java, find_maven, major_version
 from cli.local_stack.neo4j_configuration import Neo4jMemory, configuration
+from cli.local_stack.neo4j_server import TRANSACTION_TIMEOUT_S
 from cli.local_stack.paths import StackPaths, cache_dir, stack_paths, write_private
 from cli.local_stack.ports import answers, free_port, is_free
 from cli.local_stack.programs import programs
@@ -60,7 +61,7 @@ def _listening(port: int) -> Iterator[None]:
         "dbms.security.allow_csv_import_from_file_urls=false",
         "internal.dbms.cypher_ip_blocklist=0.0.0.0/0,::/0",
         "server.directories.import=import",
-        "db.transaction.timeout=120s",
+        "db.transaction.timeout=60s",
         "server.default_listen_address=127.0.0.1",
         "dbms.security.auth_enabled=true",
         "server.memory.pagecache.size=512m",
@@ -68,7 +69,7 @@ def _listening(port: int) -> Iterator[None]:
 )
 def test_neo4j_is_configured_safely(line: str) -> None:
     """The generated configuration holds what the stock one would have, and more."""
-    text = configuration(choose_endpoints(), Neo4jMemory(), 120)
+    text = configuration(choose_endpoints(), Neo4jMemory(), TRANSACTION_TIMEOUT_S)
     assert line in text.splitlines()
 
 
