@@ -30,7 +30,7 @@ class CatalogueView:
     def __init__(self) -> None:
         self.revision = 0
         self.documents: dict[str, dict[str, Any]] = {}
-        self._model_version = ""
+        self._matrix: ItemMatrix | None = None
         self._visible = np.zeros(0, dtype=np.bool_)
         self._from = np.zeros(0)
         self._until = np.zeros(0)
@@ -50,9 +50,9 @@ class CatalogueView:
         self.revision = revision
 
     def align(self, matrix: ItemMatrix, changed: Sequence[str] = ()) -> None:
-        """Follow the matrix: all rows of another model, new rows, and changed documents."""
-        if matrix.model_version != self._model_version:
-            self._model_version = matrix.model_version
+        """Follow the matrix: all rows of another matrix, new rows, and changed documents."""
+        if matrix is not self._matrix:
+            self._matrix = matrix
             self._members = {}
             self._resize(0)
         start = len(self._visible)

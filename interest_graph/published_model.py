@@ -60,7 +60,7 @@ class ModelShelf:
         if manifest is None:
             msg = "no model has been published yet: run `interest-graph train`"
             raise ModelNotReadyError(msg)
-        if self._current is None or self._current.model_version != manifest.model_version:
+        if self._current is None or not self._leads_to(self._current, manifest):
             self._current = self._load(manifest.model_version, manifest.epoch)
         try:
             self._advance(self._current, manifest.epoch)
@@ -112,6 +112,16 @@ class ModelShelf:
         for epoch in sorted(found)[:-1]:
             shutil.rmtree(found[epoch], ignore_errors=True)
         return True
+
+    def _leads_to(self, model: PublishedModel, manifest: Manifest) -> bool:
+        """Whether deltas lead from a model to what the manifest names.
+
+        They do not when it is another one, or when Redis was lost with the deltas of this one: they
+        are numbered anew then, from an epoch that this process had passed.
+        """
+        return (
+            model.model_version == manifest.model_version and model.matrix.epoch <= manifest.epoch
+        )
 
     def _load(self, model_version: str, epoch: int) -> PublishedModel:
         """Read a published directory, or its newest fold up to an epoch; mapped, not copied."""

@@ -141,6 +141,21 @@ def test_a_delta_brings_new_items(shop: Shop) -> None:
     assert [(i.item_id, i.score) for i in fresh] == [(i.item_id, i.score) for i in found.values()]
 
 
+def test_a_process_follows_a_manifest_that_was_restored(shop: Shop) -> None:
+    """After Redis was lost, deltas are numbered anew: what was applied before counts no more."""
+    process = shop.recommender()
+    for number in range(3):
+        shop.serving.publish(delta([ITEMS[number], f"new-{number}"], seed=number))
+    before = process.recommend("u-1", Query(k=99)).items
+    shop.client.delete("ig:manifest", f"ig:deltas:{FIRST}")
+    assert shop.serving.restore_manifest(FIRST, 0)
+    fresh = shop.recommender().recommend("u-1", Query(k=99)).items
+    assert process.recommend("u-1", Query(k=99)).items == fresh != before
+    shop.serving.publish(delta([ITEMS[5], "new-2"], seed=7))
+    fresh = shop.recommender().recommend("u-1", Query(k=99)).items
+    assert process.recommend("u-1", Query(k=99)).items == fresh
+
+
 def test_a_delta_of_another_model_is_not_published(shop: Shop) -> None:
     """What a replaced model computed late changes nothing."""
     assert shop.serving.publish(delta(["new"], SECOND)) == 0
