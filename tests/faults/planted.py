@@ -1,21 +1,37 @@
 """Bugs to plant, to see that the checks of the fault test find them.
 
 `python -m tests.faults.planted BUG PROGRAM …` runs a program of the service with a bug in it. They
-are nowhere in the service itself.
+are nowhere in the service itself, and no setting of it leads here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import runpy
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from cli.local_stack.programs import INGEST, REFRESH
+from cli.local_stack.programs import API, INGEST, REFRESH
+from interest_graph import redis_client as keys
+from interest_graph.errors import StreamUnavailableError
+from interest_graph.event_stream import Accepted, EventStream, Status
+from interest_graph.graph.schema import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import neo4j
+    from flask import Flask
+
+    from interest_graph.event import Event
+    from interest_graph.graph.store import GraphStore
+    from interest_graph.settings import Settings
+
+    Query = Callable[..., list[dict[str, Any]]]
+
+FACTORY = "api.app:create_app"
+BUG = "INTEREST_GRAPH_TEST_PLANTED_BUG"
 
 
 def acknowledge_before_commit() -> None:
@@ -45,18 +61,75 @@ def clear_staleness_by_time() -> None:
     learned.write_user_interests = wrong
 
 
+def check_duplicates_outside(accept: Callable[..., Accepted] = EventStream.accept) -> None:
+    """Duplicates are looked for before the accept script, which takes whatever it gets."""
+
+    def wrong(stream: EventStream, events: Sequence[Event]) -> Accepted:
+        names = [keys.event_key(event.event_id) for event in events]
+        with keys.translated(StreamUnavailableError, "the event log"):
+            held = cast("list[bytes | None]", stream._client.mget(names))
+            reached = cast("bytes | None", stream._client.get(keys.HISTORY_REVISION))
+            fresh = [name for name, body in zip(names, held, strict=True) if body is None]
+            if fresh:  # without its key, the script takes an event for new
+                stream._client.delete(*fresh)
+        new = [event for event, body in zip(events, held, strict=True) if body is None]
+        done = accept(stream, new)
+        statuses = iter(done.statuses)
+        return Accepted(
+            tuple(event.event_id for event in events),
+            tuple(
+                next(statuses) if body is None else _known(body, event)
+                for event, body in zip(events, held, strict=True)
+            ),
+            done.history_revision or int(reached or 0),
+            ("",) * len(events),
+        )
+
+    EventStream.accept = wrong  # type: ignore[method-assign] # the bug
+
+
+def _known(body: bytes, event: Event) -> Status:
+    """What an event is whose id was sent before."""
+    return Status.DUPLICATE if body.decode() == event.body_hash else Status.CONFLICT
+
+
+@contextlib.contextmanager
+def constraint_dropped(graph: GraphStore, settings: Settings, query: Query) -> Iterator[None]:
+    """No constraint says that an event_id names one event; then one does, on an empty graph."""
+    for relationship in settings.relationships:
+        query(f"DROP CONSTRAINT event_id_{relationship} IF EXISTS")
+    try:
+        yield
+    finally:
+        query("MATCH (n) DETACH DELETE n")
+        migrate(graph, settings)
+
+
 BUGS: dict[str, tuple[str, Callable[[], None]]] = {
     "acknowledge_before_commit": (INGEST, acknowledge_before_commit),
     "clear_staleness_by_time": (REFRESH, clear_staleness_by_time),
+    "check_duplicates_outside": (API, check_duplicates_outside),
 }
 """By name the process that has the bug, and what plants it."""
+
+
+def create_app() -> Flask:
+    """The API with the bug that the parent process was told; granian's children load this."""
+    from api import app
+
+    BUGS[os.environ[BUG]][1]()
+    return app.create_app()
 
 
 def main() -> None:
     """Plant the bug and run the program."""
     bug, program, *arguments = sys.argv[1:]
+    os.environ[BUG] = bug
     BUGS[bug][1]()
-    sys.argv = [program, *arguments]
+    sys.argv = [
+        program,
+        *(one.replace(FACTORY, f"{__spec__.name}:create_app") for one in arguments),
+    ]
     if program == "workers.ingest":
         from workers import ingest
 
