@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import neo4j
-    from flask import Flask
 
+    from api.gateway import Gateway
     from interest_graph.event import Event
     from interest_graph.graph.store import GraphStore
     from interest_graph.settings import Settings
 
     Query = Callable[..., list[dict[str, Any]]]
 
-FACTORY = "api.app:create_app"
+FACTORY = "api.gateway:create_gateway"
 BUG = "INTEREST_GRAPH_TEST_PLANTED_BUG"
 
 
@@ -113,12 +113,12 @@ BUGS: dict[str, tuple[str, Callable[[], None]]] = {
 """By name the process that has the bug, and what plants it."""
 
 
-def create_app() -> Flask:
+def create_gateway() -> Gateway:
     """The API with the bug that the parent process was told; granian's children load this."""
-    from api import app
+    from api import gateway
 
     BUGS[os.environ[BUG]][1]()
-    return app.create_app()
+    return gateway.create_gateway()
 
 
 def main() -> None:
@@ -128,7 +128,7 @@ def main() -> None:
     BUGS[bug][1]()
     sys.argv = [
         program,
-        *(one.replace(FACTORY, f"{__spec__.name}:create_app") for one in arguments),
+        *(one.replace(FACTORY, f"{__spec__.name}:create_gateway") for one in arguments),
     ]
     if program == "workers.ingest":
         from workers import ingest
