@@ -39,7 +39,12 @@ def _look() -> str | None:
     """
     gauges, events = wired().metrics, services().events
     with suppress(TransientError):
-        gauges.log_entries.set(events.length())
+        lengths = events.lengths()
+        gauges.log_entries.set(sum(lengths))
+        for partition, length in enumerate(lengths):
+            gauges.partition_entries.labels(str(partition)).set(length)
+        owned = sum(lease.left_s > 0 for lease in events.leases().values())
+        gauges.ownerless_partitions.set(len(lengths) - owned)
         gauges.dead_letters.set(events.dead_letters())
         manifest, _ = services().serving.head()
         return manifest.model_version if manifest else None

@@ -10,6 +10,7 @@ import random
 import tempfile
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from cli.local_stack.paths import StackPaths
 from cli.local_stack.process import start, stop
 from cli.local_stack.programs import INGEST, REFRESH, programs
 from cli.local_stack.stack import bring_down, bring_up
+from interest_graph.event_stream import EventStream
+from interest_graph.redis_client import connect
 
 from .report import Report
 from .target import Target, target
@@ -74,14 +77,11 @@ def accepted_per_s(stack: Target, events: list[dict[str, Any]]) -> float:
 
 def into_graph_per_s(stack: Target, paths: StackPaths, events: int) -> float:
     """Events a second that the ingest worker moves into Neo4j, once it runs."""
-    from redis import Redis  # noqa: PLC0415 only here
-
-    redis = Redis.from_url(stack.settings.log_url)
     start(next(p for p in programs(paths, stack.settings) if p.name == INGEST), paths)
-    while redis.xlen("ig:log") == events:
+    while _length(stack) == events:
         time.sleep(0.01)
     began = time.perf_counter()
-    while redis.xlen("ig:log"):
+    while _length(stack):
         time.sleep(0.01)
     return events / (time.perf_counter() - began)
 
@@ -141,9 +141,8 @@ def measure(stack: Target, paths: StackPaths, count: int, report: Report) -> Non
 
 def _length(stack: Target) -> int:
     """Entries in the log."""
-    from redis import Redis  # noqa: PLC0415 only here
-
-    return int(Redis.from_url(stack.settings.log_url).xlen("ig:log"))
+    with closing(connect(stack.settings.log_url, stack.settings)) as client:
+        return EventStream(client, stack.settings).length()
 
 
 if __name__ == "__main__":

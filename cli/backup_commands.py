@@ -65,7 +65,7 @@ def restore(
     with closing(build_services(read_settings(stack_paths(data_dir)))) as services:
         graph, settings = services.graph, services.settings
         migrate(graph, settings)
-        services.events.ensure_group()
+        services.events.settle_partitions()
         rebuild = ServingRebuild(graph, services.log, services.events, settings)
         with ProgressBars(quiet=json) as show:
             found = restore_backup(folder, graph, services.log, settings, show)

@@ -28,7 +28,7 @@ def rebuild_serving(
     from .settings import read_settings
 
     with closing(build_services(read_settings(stack_paths(data_dir)))) as services:
-        services.events.ensure_group()
+        services.events.settle_partitions()
         rebuild = ServingRebuild(
             services.graph, services.log, services.events, services.settings, write=not check
         )

@@ -80,8 +80,7 @@ def status(data_dir: DataDir = None, json: Json = False) -> None:
 
 def wait_until_interrupted(paths: StackPaths) -> None:
     """Wait for Ctrl+C or SIGTERM, and say when a process of the stack ends by itself."""
-    from .local_stack.process import is_running
-    from .local_stack.programs import API, WORKERS
+    from .local_stack.process import is_running, started
 
     interrupted = False
 
@@ -93,7 +92,7 @@ def wait_until_interrupted(paths: StackPaths) -> None:
         signal.signal(number, interrupt)
     dead: set[str] = set()
     while not interrupted:
-        for name in (API, *WORKERS):
+        for name in started(paths):
             if name not in dead and not is_running(paths, name):
                 dead.add(name)
                 note(f"✗ {name} ended by itself; read {paths.log_of(name)}")

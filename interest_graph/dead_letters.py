@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from . import redis_client as keys
-from .errors import NotFoundError, StreamFullError, StreamUnavailableError
-from .event_stream import RETRY_AFTER_S
+from .errors import NotFoundError, StreamUnavailableError
+from .event_stream import place_of, refused
+from .partition import partition_of_entry
 from .redis_client import script, translated
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class DeadLetters:
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._replay = script(client, "replay_dead_letters")
+        self._replay = script(client, "replay_dead_letters", on_log=True)
 
     def page(self, limit: int, after: str | None = None) -> list[DeadLetter]:
         """At most `limit` letters, oldest first, after the one of that id.
@@ -75,7 +76,7 @@ class DeadLetters:
         after: str | None = None
         while found := self.page(PAGE, after):
             for letter in found:
-                if last is None or _place(letter.letter_id) > _place(last):
+                if last is None or place_of(letter.letter_id) > place_of(last):
                     return
                 yield letter
             after = found[-1].letter_id
@@ -109,15 +110,31 @@ class DeadLetters:
             StreamUnavailableError: Redis does not answer.
         """
         ids = [letter_id for letter_id in letter_ids if LETTER_ID.fullmatch(letter_id)]
-        if not ids:
+        partitions = self._partitions(ids)
+        if not partitions:
             return 0
         with translated(StreamUnavailableError, "the event log"):
             moved = self._replay(
-                keys=[keys.DEAD_LETTERS, keys.LOG], args=[self._settings.max_log_entries, *ids]
+                keys=[keys.DEAD_LETTERS, *map(keys.partition_key, partitions.values())],
+                args=[self._settings.max_log_entries, self._settings.log_partitions, *partitions],
             )
-        if moved == b"FULL":
-            raise StreamFullError(RETRY_AFTER_S)
+        refused(moved, self._settings)
         return int(moved)
+
+    def _partitions(self, letter_ids: Sequence[str]) -> dict[str, int]:
+        """Where each of the letters belongs; those that are gone are left out."""
+        with translated(StreamUnavailableError, "the event log"):
+            pipeline = self._client.pipeline(transaction=False)
+            for letter_id in letter_ids:
+                pipeline.xrange(keys.DEAD_LETTERS, min=letter_id, max=letter_id)
+            answers = pipeline.execute()
+        return {
+            letter_id.decode(): partition_of_entry(
+                fields[b"kind"].decode(), fields[b"payload"], self._settings.log_partitions
+            )
+            for rows in answers
+            for letter_id, fields in rows
+        }
 
     def drop(self, letter_ids: Sequence[str]) -> int:
         """Delete letters for good; returns how many there were."""
@@ -137,12 +154,6 @@ class DeadLetters:
 def _not_found(letter_id: str) -> NotFoundError:
     """The error for an id that names nothing."""
     return NotFoundError(f"there is no dead letter {letter_id}")
-
-
-def _place(letter_id: str) -> tuple[int, int]:
-    """An id as what it is ordered by."""
-    milliseconds, _, number = letter_id.partition("-")
-    return int(milliseconds), int(number)
 
 
 def _letter(row: Any) -> DeadLetter:

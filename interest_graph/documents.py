@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import orjson
 
 from . import redis_client as keys
-from .errors import ConflictError, NotFoundError, StreamFullError, StreamUnavailableError
-from .event_stream import RETRY_AFTER_S
+from .errors import ConflictError, NotFoundError, StreamUnavailableError
+from .event_stream import refused
+from .partition import partition_of
 from .redis_client import script, translated
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Documents:
         self._client = client
         self._settings = settings
         self._kind: Kind = kind
-        self._write = script(client, "write_documents")
+        self._write = script(client, "write_documents", on_log=True)
         item = kind == "item"
         self._revision_key = keys.CATALOG_REVISION if item else keys.USERS_REVISION
         self._changes_key = keys.ITEM_REVISIONS if item else keys.USER_REVISIONS
@@ -181,17 +182,16 @@ class Documents:
 
     def _run(self, rows: Sequence[tuple[str, bytes, str]]) -> tuple[int, list[_Status]]:
         """Run the script on (id, document or empty, expected revision or empty)."""
-        names = [keys.LOG, self._revision_key, self._changes_key, self._ids_key]
-        if self._kind == "item":
-            names.append(keys.ITEMS)
-        arguments: list[Any] = [self._settings.max_log_entries, self._kind]
+        settings = self._settings
+        names = [self._revision_key, self._changes_key, self._ids_key, keys.ITEMS]
+        arguments: list[Any] = [settings.max_log_entries, settings.log_partitions, self._kind]
         for identifier, document, expected in rows:
+            names.append(keys.partition_key(partition_of(identifier, settings.log_partitions)))
             if self._kind == "user":
                 names += [keys.user_key(identifier), keys.seen_key(identifier)]
             arguments += [identifier, document, expected]
         with translated(StreamUnavailableError, "the catalogue"):
             answer = self._write(keys=names, args=arguments)
-        if answer == b"FULL":
-            raise StreamFullError(RETRY_AFTER_S)
+        refused(answer, settings)
         revision, statuses = answer
         return int(revision), [_Status(status) for status in statuses]

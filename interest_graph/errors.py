@@ -12,6 +12,7 @@ InterestGraphError
 │   ├── GraphUnavailableError     Neo4j
 │   ├── StreamUnavailableError    the log in Redis
 │   │   └── StreamFullError       the log is at its bound; says when to come back
+│   ├── LeaseLostError            a partition of the log has another owner by now
 │   └── ServingStateUnavailableError
 │       └── DeltaGoneError        a delta of the item matrix is kept no longer
 ├── ModelNotReadyError            no model has been published yet
@@ -98,6 +99,14 @@ class StreamFullError(StreamUnavailableError):
     def __init__(self, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"the event log is full; try again in {retry_after_s} s")
+
+
+class LeaseLostError(TransientError):
+    """Partitions of the log have another owner by now; what was to be written was not."""
+
+    def __init__(self, partitions: Sequence[int]) -> None:
+        self.partitions = tuple(partitions)
+        super().__init__(f"partitions {self.partitions} have another owner")
 
 
 class ServingStateUnavailableError(TransientError):

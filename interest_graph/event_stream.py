@@ -1,25 +1,35 @@
-"""The log: accepted events that are not in the graph yet.
+"""The log: accepted events that are not in the graph yet, in partitions.
 
-`EventStream` accepts events (all of a request or none), and hands entries to the ingest worker,
-which acknowledges them after Neo4j's commit.
+`EventStream` accepts events (all of a request or none), and gives entries to the ingest workers,
+which acknowledge them after Neo4j's commit. Reading changes nothing: an entry is in its partition
+until it is acknowledged or buried, and only the partition's owner may do that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
-
-import redis
 
 from . import redis_client as keys
 from .cleaning import is_live
-from .errors import Fault, StreamFullError, StreamUnavailableError
+from .errors import (
+    Fault,
+    LeaseLostError,
+    SettingsError,
+    StreamFullError,
+    StreamUnavailableError,
+)
 from .history import pack
+from .lease import Lease, read_leases
+from .partition import partition_of
 from .redis_client import script, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import redis
 
     from .event import Event
     from .settings import Settings
@@ -92,9 +102,10 @@ class Entry:
         kind: event, item, user, delete_item or delete_user.
         payload: JSON, or the id for a deletion.
         revision: Catalogue revision of items and users; 0 for events.
-        deliveries: How often it has been handed out.
+        deliveries: The how manyeth attempt this is.
         since_ms: Of a user who was deleted and created again, when; 0 for all others.
         replayed: Whether it was a dead letter before.
+        partition: Where it lies.
     """
 
     entry_id: str
@@ -104,6 +115,32 @@ class Entry:
     deliveries: int = field(default=1, compare=False)
     since_ms: int = 0
     replayed: bool = False
+    partition: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """What entries are ordered by: milliseconds since 1970, and a number."""
+        return place_of(self.entry_id)
+
+
+def place_of(entry_id: str) -> tuple[int, int]:
+    """An id of a stream as what it is ordered by."""
+    milliseconds, _, number = entry_id.partition("-")
+    return int(milliseconds), int(number)
+
+
+def refused(answer: object, settings: Settings) -> None:
+    """See whether a script that appends to the log refused to.
+
+    Raises:
+        StreamFullError: The log is at its bound.
+        StreamUnavailableError: The log has another number of partitions.
+    """
+    if answer == b"FULL":
+        raise StreamFullError(RETRY_AFTER_S)
+    if answer == b"PARTITIONS":
+        msg = f"the log has not {settings.log_partitions} partitions, as the settings say"
+        raise StreamUnavailableError(msg)
 
 
 class EventStream:
@@ -112,7 +149,9 @@ class EventStream:
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._accept = script(client, "accept_events")
+        self._accept = script(client, "accept_events", on_log=True)
+        self._settle = script(client, "settle_partitions", on_log=True)
+        self._acknowledge = script(client, "acknowledge")
         self._bury = script(client, "bury")
 
     def accept(self, events: Sequence[Event]) -> Accepted:
@@ -126,9 +165,10 @@ class EventStream:
             return Accepted((), (), 0)
         settings = self._settings
         seen_codes = {settings.event_type_names.index(name) for name in settings.seen_event_types}
-        names: list[str] = [keys.LOG, keys.HISTORY_REVISION]
+        names: list[str] = [keys.HISTORY_REVISION]
         arguments: list[Any] = [
             settings.max_log_entries,
+            settings.log_partitions,
             settings.duplicate_window_s,
             settings.history_events,
             settings.seen_items,
@@ -143,6 +183,7 @@ class EventStream:
                 keys.event_key(event.event_id),
                 keys.user_key(event.user_id),
                 keys.seen_key(event.user_id),
+                keys.partition_key(partition_of(event.user_id, settings.log_partitions)),
             ]
             code = event.event_code
             member = keys.seen_member(event.item_id, code) if code in seen_codes else ""
@@ -151,8 +192,7 @@ class EventStream:
             arguments += [event.to_json(), event.body_hash, packed, member, state]
         with translated(StreamUnavailableError, "the event log"):
             answer = self._accept(keys=names, args=arguments)
-        if answer == b"FULL":
-            raise StreamFullError(RETRY_AFTER_S)
+        refused(answer, settings)
         revision, found, flags = answer
         statuses = tuple(Status(status) for status in found)
         return Accepted(
@@ -162,81 +202,130 @@ class EventStream:
             _flags(events, statuses, flags),
         )
 
+    def settle_partitions(self) -> None:
+        """See that the log has the partitions of the settings; an empty one gets them.
+
+        Raises:
+            SettingsError: It has others, and entries in them.
+        """
+        wanted = self._settings.log_partitions
+        with translated(StreamUnavailableError, "the event log"):
+            held, length = self._settle(
+                keys=[keys.LOG_PARTITIONS, keys.LEASES, keys.UNPARTITIONED_LOG], args=[wanted]
+            )
+        if held != wanted:
+            number = f"log_partitions {held}" if held else "the version that wrote it"
+            msg = (
+                f"the log holds {length} entries and has not {wanted} partitions: "
+                f"empty it with {number} first"
+            )
+            raise SettingsError(msg)
+
+    def lengths(self) -> list[int]:
+        """Entries of each partition that are not in the graph yet."""
+        with translated(StreamUnavailableError, "the event log"):
+            pipeline = self._client.pipeline(transaction=False)
+            for partition in range(self._settings.log_partitions):
+                pipeline.xlen(keys.partition_key(partition))
+            return [int(length) for length in pipeline.execute()]
+
+    def leases(self) -> dict[int, Lease]:
+        """The lease of each partition that anybody took and did not give back."""
+        return read_leases(self._client)
+
     def length(self) -> int:
         """Entries that are not in the graph yet."""
-        with translated(StreamUnavailableError, "the event log"):
-            return int(self._client.xlen(keys.LOG))
+        return sum(self.lengths())
 
-    def entries(self, page: int = 1000) -> Iterator[Entry]:
-        """Every entry that is not in the graph yet, oldest first; nothing is handed out."""
-        start = "-"
+    def entries(self, partitions: Iterable[int] | None = None, page: int = 1000) -> Iterator[Entry]:
+        """Every entry that is not in the graph yet, by partition, oldest first.
+
+        Args:
+            partitions: Which; by default all.
+            page: Entries read at once.
+        """
+        all_of_them = range(self._settings.log_partitions)
+        for partition in all_of_them if partitions is None else sorted(partitions):
+            yield from self._entries(partition, page)
+
+    def _entries(self, partition: int, page: int) -> Iterator[Entry]:
+        """Every entry of a partition, oldest first."""
+        start, name = "-", keys.partition_key(partition)
         while True:
             with translated(StreamUnavailableError, "the event log"):
-                rows = cast("list[Any]", self._client.xrange(keys.LOG, min=start, count=page))
-            yield from (_entry(row) for row in rows)
+                rows = cast("list[Any]", self._client.xrange(name, min=start, count=page))
+            yield from (_entry(row, partition) for row in rows)
             if len(rows) < page:
                 return
             start = f"({rows[-1][0].decode()}"
 
-    def ensure_group(self) -> None:
-        """Create the consumer group unless it is there."""
-        try:
+    def read(self, after: Mapping[int, str], count: int, block_ms: int) -> list[Entry]:
+        """Entries of several partitions, oldest first; waits at most `block_ms` for the first.
+
+        Args:
+            after: By partition the id after which to read.
+            count: At most so many of each partition.
+            block_ms: Milliseconds to wait while there is nothing.
+        """
+        if not after:
+            return []
+        places: dict[Any, Any] = {
+            keys.partition_key(partition): entry_id for partition, entry_id in after.items()
+        }
+        with translated(StreamUnavailableError, "the event log"):
+            answer = cast("Any", self._client.xread(places, count=count, block=block_ms)) or []
+        pairs = answer.items() if isinstance(answer, dict) else answer
+        found = [
+            _entry(row, int(name.rpartition(b":")[2]))
+            for name, rows in pairs
+            for row in _flat(rows)
+        ]
+        return sorted(found, key=lambda entry: entry.place)
+
+    def acknowledge(self, entries: Sequence[Entry], owner: str = "") -> None:
+        """Remove entries whose effect is committed in the graph.
+
+        Args:
+            entries: Of any partitions.
+            owner: Who must own their partitions still; "" for whoever is alone.
+
+        Raises:
+            LeaseLostError: Somebody else owns some of the partitions; their entries stay.
+        """
+        lost = []
+        by_partition = sorted(entries, key=lambda entry: entry.partition)
+        for partition, group in groupby(by_partition, key=lambda entry: entry.partition):
+            ids = [entry.entry_id for entry in group]
             with translated(StreamUnavailableError, "the event log"):
-                self._client.xgroup_create(keys.LOG, keys.GROUP, id="0", mkstream=True)
-        except redis.ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
+                done = self._acknowledge(
+                    keys=[keys.partition_key(partition), keys.LEASES],
+                    args=[partition, owner, *ids],
+                )
+            if not done:
+                lost.append(partition)
+        if lost:
+            raise LeaseLostError(lost)
 
-    def read(self, consumer: str, count: int, block_ms: int) -> list[Entry]:
-        """New entries for this consumer, oldest first; waits at most `block_ms`."""
-        with translated(StreamUnavailableError, "the event log"):
-            answer = self._client.xreadgroup(
-                keys.GROUP, consumer, {keys.LOG: ">"}, count=count, block=block_ms
-            )
-        streams = cast("Any", answer) or []
-        pairs = streams.values() if isinstance(streams, dict) else [rows for _, rows in streams]
-        return [_entry(row) for rows in pairs for row in _flat(rows)]
-
-    def reclaim(self, consumer: str, count: int, idle_ms: int) -> list[Entry]:
-        """Take over entries that a consumer was handed and has not acknowledged in `idle_ms`."""
-        with translated(StreamUnavailableError, "the event log"):
-            pending = cast(
-                "list[dict[str, Any]]",
-                self._client.xpending_range(
-                    keys.LOG, keys.GROUP, min="-", max="+", count=count, idle=idle_ms
-                ),
-            )
-            if not pending:
-                return []
-            deliveries = {row["message_id"]: row["times_delivered"] + 1 for row in pending}
-            claimed = cast(
-                "Any",
-                self._client.xclaim(keys.LOG, keys.GROUP, consumer, idle_ms, list(deliveries)),
-            )
-        return [_entry(row, deliveries[row[0]]) for row in claimed if row[1]]
-
-    def acknowledge(self, entries: Sequence[Entry]) -> None:
-        """Remove entries whose effect is committed in the graph."""
-        if not entries:
-            return
-        ids = [entry.entry_id for entry in entries]
-        with translated(StreamUnavailableError, "the event log"):
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.xack(keys.LOG, keys.GROUP, *ids)
-            pipeline.xdel(keys.LOG, *ids)
-            pipeline.execute()
-
-    def bury(self, entry: Entry, reason: str) -> bool:
+    def bury(self, entry: Entry, reason: str, owner: str = "") -> bool:
         """Move an entry to the dead letters with its reason, in one step; twice is once.
+
+        Args:
+            entry: What can never be written.
+            reason: Why not.
+            owner: Who must own its partition still; "" for whoever is alone.
 
         Returns:
             Whether there was room; otherwise it stays in the log, where it was.
+
+        Raises:
+            LeaseLostError: Somebody else owns the partition; it stays.
         """
         with translated(StreamUnavailableError, "the event log"):
             buried = self._bury(
-                keys=[keys.LOG, keys.DEAD_LETTERS],
+                keys=[keys.partition_key(entry.partition), keys.DEAD_LETTERS, keys.LEASES],
                 args=[
-                    keys.GROUP,
+                    entry.partition,
+                    owner,
                     entry.entry_id,
                     self._settings.max_dead_letters,
                     entry.kind,
@@ -246,6 +335,8 @@ class EventStream:
                     entry.since_ms,
                 ],
             )
+        if buried < 0:
+            raise LeaseLostError([entry.partition])
         return bool(buried)
 
     def dead_letters(self) -> int:
@@ -275,15 +366,15 @@ def _flat(rows: Any) -> list[Any]:
     )
 
 
-def _entry(row: Any, deliveries: int = 1) -> Entry:
-    """Read one row of the stream."""
+def _entry(row: Any, partition: int) -> Entry:
+    """Read one row of a partition."""
     entry_id, fields = row
     return Entry(
         entry_id.decode(),
         fields[b"kind"].decode(),
         fields[b"payload"],
         int(fields.get(b"revision", 0)),
-        deliveries,
-        int(fields.get(b"since", 0)),
-        b"replayed" in fields,
+        since_ms=int(fields.get(b"since", 0)),
+        replayed=b"replayed" in fields,
+        partition=partition,
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .event_stream import Entry, EventStream
     from .graph.store import GraphStore, Row
+    from .leases import Leases
     from .settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class Ingested:
         doubtful_item_ids: Items of which Redis may: their documents were replayed.
         recorded_at_ms: When each event that was written had been accepted.
         flagged: Flagged events written, by reason.
+        failed: Entries that are in the log still, to be tried again later.
     """
 
     events: int = 0
@@ -58,6 +60,7 @@ class Ingested:
     doubtful_item_ids: set[str] = field(default_factory=set)
     recorded_at_ms: list[int] = field(default_factory=list)
     flagged: Counter[str] = field(default_factory=Counter)
+    failed: list[Entry] = field(default_factory=list)
 
     def add(self, other: Ingested) -> None:
         """Count in what another part of the batch did."""
@@ -78,6 +81,7 @@ def ingest(
     stream: EventStream,
     settings: Settings,
     into: Ingested | None = None,
+    leases: Leases | None = None,
 ) -> Ingested:
     """Bring a batch into the graph and acknowledge it.
 
@@ -91,17 +95,26 @@ def ingest(
         settings: Of event types and bounds.
         into: What is added to as parts of the batch are done, so that it is known when a later part
             fails.
+        leases: Whose partitions the entries are of; none for whoever is alone.
 
     Returns:
         `into`, or a new one.
 
     Raises:
         TransientError: Neo4j or the log is away; what was not acknowledged comes again.
+        LeaseLostError: Some of their partitions have another owner; nothing of the part that was
+            under way is written.
         SettingsError: Neo4j refuses the user name or password; likewise.
     """
     total = Ingested() if into is None else into
+
+    def work(tx: neo4j.ManagedTransaction) -> Ingested:
+        if leases is not None:
+            leases.check(tx, entries)
+        return write_entries(tx, entries, settings)
+
     try:
-        done = graph.write(lambda tx: write_entries(tx, entries, settings))
+        done = graph.write(work)
     except (TransientError, SettingsError):
         raise  # nothing is wrong with the entries
     except Exception as error:  # noqa: BLE001 whatever the batch holds, the loop must go on
@@ -109,29 +122,41 @@ def ingest(
             logger.warning("ingest_batch_split", entries=len(entries), error=type(error).__name__)
             middle = len(entries) // 2
             for half in (entries[:middle], entries[middle:]):
-                ingest(half, graph, stream, settings, total)
+                ingest(half, graph, stream, settings, total, leases)
         else:
-            _bury_or_wait(entries[0], error, stream, settings, total)
+            _bury_or_wait(entries[0], error, stream, settings, total, _owner(leases))
         return total
-    stream.acknowledge(entries)
+    stream.acknowledge(entries, _owner(leases))
     total.add(done)
     return total
 
 
+def _owner(leases: Leases | None) -> str:
+    """Who must own the partitions."""
+    return "" if leases is None else leases.owner
+
+
 def _bury_or_wait(
-    entry: Entry, error: Exception, stream: EventStream, settings: Settings, total: Ingested
+    entry: Entry,
+    error: Exception,
+    stream: EventStream,
+    settings: Settings,
+    total: Ingested,
+    owner: str,
 ) -> None:
-    """Bury what is poison or was delivered too often; leave the rest pending for another try."""
+    """Bury what is poison or was delivered too often; leave the rest for another try."""
     if not isinstance(error, PoisonError) and entry.deliveries < settings.max_deliveries:
         logger.warning("entry_failed", entry_id=entry.entry_id, kind=entry.kind, exc_info=error)
+        total.failed.append(entry)
         return
     reason = str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
-    if stream.bury(entry, reason):
+    if stream.bury(entry, reason, owner):
         logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
         total.buried += 1
         total.doubtful_user_ids |= _user_of(entry)
     else:
         logger.error("dead_letters_full", entry_id=entry.entry_id, kind=entry.kind)
+        total.failed.append(entry)
 
 
 def _user_of(entry: Entry) -> set[str]:

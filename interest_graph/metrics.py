@@ -46,7 +46,11 @@ class Metrics:
     event_to_list_seconds: Histogram
     event_to_graph_seconds: Histogram
     event_to_refresh_seconds: Histogram
+    leases_lost: Counter
+    transactions_retried: Counter
     log_entries: Gauge
+    partition_entries: Gauge
+    ownerless_partitions: Gauge
     dead_letters: Gauge
     stale_nodes: Gauge
     oldest_stale_node_seconds: Gauge
@@ -168,7 +172,19 @@ def build_metrics(directory: Path | None) -> Metrics:
         event_to_refresh_seconds=make.histogram(
             "event_to_refresh_seconds", "From accepted to refreshed.", DELAYS
         ),
+        leases_lost=make.counter(
+            "leases_lost_total", "Partitions that were taken from a living ingest worker."
+        ),
+        transactions_retried=make.counter(
+            "transactions_retried_total", "Write transactions tried again, after deadlocks mostly."
+        ),
         log_entries=make.gauge("log_entries", "Events accepted and not yet in the graph."),
+        partition_entries=make.gauge(
+            "partition_entries", "The same in each partition of the log.", "partition"
+        ),
+        ownerless_partitions=make.gauge(
+            "ownerless_partitions", "Partitions of the log that no living worker owns."
+        ),
         dead_letters=make.gauge("dead_letters", "Entries waiting to be looked at."),
         stale_nodes=make.gauge("stale_nodes", "Nodes that wait for a refresh.", "label"),
         oldest_stale_node_seconds=make.gauge(

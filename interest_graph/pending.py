@@ -14,6 +14,8 @@ from .errors import InvalidEventError
 from .event import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .event_stream import Entry, EventStream
 
 logger = structlog.get_logger(__name__)
@@ -41,10 +43,10 @@ class Pending:
     erased: dict[str, int] = field(default_factory=dict)
 
 
-def read_pending(stream: EventStream) -> Pending:
-    """Everything that is in the log now; nothing is handed out."""
+def read_pending(stream: EventStream, partitions: Iterable[int] | None = None) -> Pending:
+    """Everything that is in the log now, or in some partitions of it."""
     pending = Pending()
-    for entry in stream.entries():
+    for entry in stream.entries(partitions):
         _add(pending, entry)
     return pending
 

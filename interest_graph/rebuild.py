@@ -19,6 +19,7 @@ from .errors import StreamUnavailableError
 from .graph import learned, reads
 from .history import newest
 from .kept_user import KeptUser, KeptUsers
+from .partition import pages_of, partition_of
 from .pending import NOTHING, read_pending
 from .published_model import folds
 from .redis_client import script, translated
@@ -137,7 +138,7 @@ class ServingRebuild:
     ) -> Rebuilt:
         """Some users, whatever is kept of them, page by page."""
         done = done or Rebuilt()
-        for page in _pages(user_ids):
+        for page in pages_of(user_ids, self._settings.log_partitions, PAGE):
             waiting = self._try_users(page, done, first=True)
             for _ in range(TRIES):  # one by one, since that is over before the user does anything
                 waiting = [one for one in waiting if self._try_users([one], done, first=False)]
@@ -154,7 +155,7 @@ class ServingRebuild:
     ) -> Rebuilt:
         """Some items, whatever is kept of them, page by page."""
         done = done or Rebuilt()
-        for page in _pages(item_ids):
+        for page in pages_of(item_ids, self._settings.log_partitions, PAGE):
             self._items_of(page, done)
             done.items += len(page)
             progress("items", done.items)
@@ -163,7 +164,7 @@ class ServingRebuild:
     def _items_of(self, item_ids: Sequence[str], done: Rebuilt) -> None:
         """A page of items."""
         kept = self._kept_items(item_ids)
-        pending = read_pending(self._stream).items
+        pending = self._pending(item_ids).items
         rows = self._graph.read(lambda tx: reads.fetch_items(tx, item_ids))
         for item_id in item_ids:
             held, row = kept[item_id], rows.get(item_id)
@@ -182,7 +183,7 @@ class ServingRebuild:
     def _try_users(self, user_ids: Sequence[str], done: Rebuilt, *, first: bool) -> list[str]:
         """Those of the users that changed meanwhile; if nothing is written, those that differ."""
         kept = self._users.read(user_ids)
-        pending = read_pending(self._stream)
+        pending = self._pending(user_ids)
         wanted = self._wanted_users(user_ids, pending, kept)
         again = []
         for user_id in user_ids:
@@ -393,18 +394,7 @@ class ServingRebuild:
                 return
             after = page[-1]
 
-
-def _pages(ids: Iterable[str]) -> Iterator[list[str]]:
-    """Ids in pages, each id once."""
-    known: set[str] = set()
-    page: list[str] = []
-    for identifier in ids:
-        if identifier in known:
-            continue
-        known.add(identifier)
-        page.append(identifier)
-        if len(page) == PAGE:
-            yield page
-            page = []
-    if page:
-        yield page
+    def _pending(self, ids: Iterable[str]) -> Pending:
+        """What is in the log now, in the partitions of some ids."""
+        partitions = self._settings.log_partitions
+        return read_pending(self._stream, {partition_of(one, partitions) for one in ids})

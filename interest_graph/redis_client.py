@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from .errors import TransientError
     from .settings import Settings
 
-LOG = "ig:log"
+LOG_PARTITIONS = "ig:log:partitions"
+LEASES = "ig:log:leases"
+INGEST_WORKERS = "ig:log:workers"
+UNPARTITIONED_LOG = "ig:log"
 DEAD_LETTERS = "ig:dead"
-GROUP = "ingest"
 HISTORY_REVISION = "ig:history_revision"
 CATALOG_REVISION = "ig:catalog_revision"
 USERS_REVISION = "ig:users_revision"
@@ -36,6 +38,11 @@ USER_IDS = "ig:user_ids"
 MANIFEST = "ig:manifest"
 
 logger = structlog.get_logger(__name__)
+
+
+def partition_key(partition: int) -> str:
+    """Stream of a partition of the log; `lua/log.lua` names them likewise."""
+    return f"ig:log:{partition}"
 
 
 def event_key(event_id: str) -> str:
@@ -87,10 +94,18 @@ def connect(url: str, settings: Settings) -> redis.Redis:
     )
 
 
-def script(client: redis.Redis, name: str) -> Script:
-    """The Lua script of that name, run by its hash."""
-    source = files("interest_graph").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
-    return client.register_script(source)
+def script(client: redis.Redis, name: str, *, on_log: bool = False) -> Script:
+    """The Lua script of that name, run by its hash.
+
+    Args:
+        client: The connection.
+        name: Its file under `lua`.
+        on_log: Whether it uses the functions of `lua/log.lua`.
+    """
+    folder = files("interest_graph").joinpath("lua")
+    names = ["log", name] if on_log else [name]
+    texts = [folder.joinpath(f"{one}.lua").read_text(encoding="utf-8") for one in names]
+    return client.register_script("\n".join(texts))
 
 
 @contextmanager
@@ -108,12 +123,6 @@ def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
         raise error_class(msg) from error
     except redis.OutOfMemoryError as error:
         msg = f"{what} is out of memory"
-        raise error_class(msg) from error
-    except redis.ResponseError as error:
-        # Somebody who waits for a stream that is deleted meanwhile is told UNBLOCKED.
-        if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
-            raise
-        msg = f"{what} has lost its consumer group"
         raise error_class(msg) from error
 
 

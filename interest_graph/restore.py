@@ -18,6 +18,7 @@ from .backup_folder import read_lines, verify_backup
 from .errors import StreamUnavailableError
 from .event_stream import Entry
 from .ingest import write_entries
+from .partition import partition_of_entry
 from .redis_client import translated
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def restore_backup(
             progress(part, done, total)
     with translated(StreamUnavailableError, "the event log"):
         for line in read_lines(folder, "log"):
-            client.xadd(keys.LOG, orjson.loads(line))
+            fields = orjson.loads(line)
+            payload = fields["payload"].encode()
+            partition = partition_of_entry(fields["kind"], payload, settings.log_partitions)
+            client.xadd(keys.partition_key(partition), fields)
         _restore_dead_letters(folder, client)
     return backup
 

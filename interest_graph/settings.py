@@ -138,10 +138,17 @@ class Settings(BaseSettings):
     """Seen items remembered for each user; beyond it one at random is forgotten."""
     max_log_entries: Annotated[int, Field(ge=100)] = 500_000
     """Entries the log holds before the API answers 429."""
+    log_partitions: Annotated[int, Field(ge=1, le=64)] = 8
+    """Partitions of the log, by a hash of the user's or item's id: at most so many ingest workers
+    have something to do. Can be changed while the log is empty."""
     durability: Literal["always", "everysec"] = "always"
     """What the log's Redis must run with (`appendfsync`); checked at start."""
     ingest_batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Entries the ingest worker moves into the graph in one transaction."""
+    ingest_workers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Ingest workers that the local stack starts; they share the partitions."""
+    lease_s: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """Seconds without a sign of life after which others take an ingest worker's partitions."""
     max_deliveries: Annotated[int, Field(ge=1)] = 5
     """Deliveries after which an entry goes to the dead letters."""
     max_dead_letters: Annotated[int, Field(ge=100)] = 100_000

@@ -19,6 +19,7 @@ from redis import Redis
 
 from cli.complete_journey import CompleteJourney, read_complete_journey
 from cli.local_stack.paths import StackPaths
+from interest_graph.event_stream import EventStream
 from interest_graph.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -80,8 +81,12 @@ class RunningService:
 
     def wait_until_quiet(self) -> None:
         """Wait until the log is empty and nothing is stale."""
-        self.wait(lambda: self.redis.xlen("ig:log") == 0, "the log to be empty")
+        self.wait(lambda: self.log_length() == 0, "the log to be empty")
         self.wait(lambda: self.stale() == 0, "every stale node to be refreshed")
+
+    def log_length(self) -> int:
+        """Entries that are not in the graph yet."""
+        return EventStream(self.redis, self.settings).length()
 
     def stale(self) -> int:
         """Users and items that wait for a refresh."""
@@ -137,4 +142,4 @@ def load(service: RunningService, journey: CompleteJourney) -> None:
     for start in range(0, len(events), BATCH):
         answer = service.post("/v1/events", events[start : start + BATCH])
         assert answer["accepted"] == len(events[start : start + BATCH]), answer
-    service.wait(lambda: service.redis.xlen("ig:log") == 0, "the log to be empty")
+    service.wait(lambda: service.log_length() == 0, "the log to be empty")

@@ -1,6 +1,7 @@
-"""The ingest worker: moves accepted entries from the log into the graph until told to stop.
+"""An ingest worker: moves accepted entries from its partitions of the log into the graph.
 
-Run it with `python -m workers.ingest`; SIGTERM ends it after the batch in hand.
+Run it with `python -m workers.ingest`, as often as there is work for; SIGTERM ends it after the
+batch in hand.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 import structlog
 
-from interest_graph.errors import SettingsError, TransientError
+from interest_graph.errors import LeaseLostError, SettingsError, TransientError
 from interest_graph.graph import reads
 from interest_graph.graph.schema import migrate
 from interest_graph.ingest import Ingested, ingest
+from interest_graph.leases import Leases
+from interest_graph.log_reader import LogReader
 from interest_graph.logs import configure_logs
 from interest_graph.metrics import build_metrics
 from interest_graph.rebuild import ServingRebuild
@@ -29,21 +33,23 @@ from .celery_factory import create_celery
 from .wake_up import WakeUps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from interest_graph.event_stream import Entry
     from interest_graph.metrics import Metrics
     from interest_graph.services import Services
 
 BLOCK_MS = 200
-IDLE_MS = 10_000
-RECLAIM_EVERY_S = 5.0
-MOST_PENDING = 100_000
+AGAIN_S = 10.0
 PAUSE_S = 1.0
+KEEPS_A_LEASE = 5
+SWEEPER = 0
 
 logger = structlog.get_logger(__name__)
 
 
 class IngestWorker:
-    """One consumer of the log; also sweeps for nodes that stayed stale."""
+    """The owner of some partitions; of the first one also sweeps for nodes that stayed stale."""
 
     def __init__(self, services: Services, wake_ups: WakeUps, metrics: Metrics) -> None:
         self._services = services
@@ -52,13 +58,17 @@ class IngestWorker:
         self._rebuild = ServingRebuild(
             services.graph, services.log, services.events, services.settings
         )
+        # Names must never come again, and containers have equal pids.
+        name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._leases = Leases(services.log, services.graph, services.settings, name)
+        self._reader = LogReader(services.events)
         self._in_hand: list[Entry] = []
         self._doubtful_users: set[str] = set()
         self._doubtful_items: set[str] = set()
-        self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._stopping = threading.Event()
+        self._next_keep = 0.0
+        self._next_again = 0.0
         self._next_sweep = 0.0
-        self._next_reclaim = 0.0
 
     def stop(self, *_: object) -> None:
         """Finish the batch in hand, then end."""
@@ -66,35 +76,74 @@ class IngestWorker:
 
     def run(self) -> None:
         """Work until told to stop; what is away is waited for, and what is in hand comes first."""
-        ready = taken_over = False
         while not self._stopping.is_set():
             try:
-                if not ready:  # at the start, and after a Redis that came back without the group
-                    self._services.events.ensure_group()
-                    ready = True
-                if not taken_over:  # what was handed out before is older, whoever had it
-                    self._in_hand = self._services.events.reclaim(self._name, MOST_PENDING, 0)
-                    taken_over = True
                 self._step()
+            except LeaseLostError as error:
+                self._lose(error.partitions)
             except (TransientError, SettingsError) as error:
-                ready = False
+                self._next_keep = 0.0
                 logger.warning("ingest_waits", error=str(error))
                 self._stopping.wait(PAUSE_S)
-        logger.info("ingest_stopped")
+        self._leave()
 
     def _step(self) -> None:
-        """One batch, and now and then what others left behind."""
-        stream, settings = self._services.events, self._services.settings
+        """One round: what is in hand, then what is new, and now and then what failed."""
+        self._keep_leases()
         self._ingest(self._in_hand)  # when a server was away: nothing newer may pass it
+        entries = self._reader.read(self._services.settings.ingest_batch, BLOCK_MS)
+        if not self._leases.partitions:
+            self._stopping.wait(BLOCK_MS / 1000)
+        self._ingest(entries)
         now = time.monotonic()
-        if now >= self._next_reclaim:
-            self._next_reclaim = now + RECLAIM_EVERY_S
-            self._ingest(stream.reclaim(self._name, settings.ingest_batch, IDLE_MS))
-        self._ingest(stream.read(self._name, settings.ingest_batch, BLOCK_MS))
-        if now >= self._next_sweep:
-            self._next_sweep = now + settings.sweep_interval_s
+        if now >= self._next_again and len(entries) < self._services.settings.ingest_batch:
+            self._next_again = now + AGAIN_S
+            self._reader.try_again()
+        if now >= self._next_sweep and SWEEPER in self._leases.partitions:
+            self._next_sweep = now + self._services.settings.sweep_interval_s
             self._observe()
             self._wake_ups.sweep(self._services.graph)
+
+    def _keep_leases(self) -> None:
+        """Renew the leases in time, and follow what that changes."""
+        now = time.monotonic()
+        if now < self._next_keep:
+            return
+        self._next_keep = now + self._services.settings.lease_s / KEEPS_A_LEASE
+        changes = self._leases.keep()
+        if changes.given_back:
+            logger.info("partitions_given_back", partitions=changes.given_back)
+            self._drop(changes.given_back)
+        if changes.lost:
+            self._lose(changes.lost)
+        for partition in changes.taken:
+            self._reader.start(partition)
+        if changes.taken:
+            logger.info("partitions_taken", partitions=changes.taken)
+
+    def _lose(self, partitions: Iterable[int]) -> None:
+        """Somebody else owns partitions: what is in hand of them is theirs to write."""
+        lost = [*partitions]
+        logger.warning("leases_lost", partitions=lost)
+        self._metrics.leases_lost.inc(len(lost))
+        self._leases.forget(lost)
+        self._drop(lost)
+        self._next_keep = 0.0
+
+    def _drop(self, partitions: Iterable[int]) -> None:
+        """Read partitions no longer, and let go of what is in hand of them."""
+        dropped = {*partitions}
+        for partition in dropped:
+            self._reader.stop(partition)
+        self._in_hand = [entry for entry in self._in_hand if entry.partition not in dropped]
+
+    def _leave(self) -> None:
+        """Give the partitions back, so that others need not wait for the leases to be over."""
+        try:
+            self._leases.release()
+        except TransientError as error:
+            logger.warning("leases_not_released", error=str(error))
+        logger.info("ingest_stopped")
 
     def _apply(self, done: Ingested) -> None:
         """Count what a batch did, put Redis right, and wake the update workers."""
@@ -114,16 +163,20 @@ class IngestWorker:
         """Bring entries into the graph, in batches; what is not done when it fails is kept."""
         services, size = self._services, self._services.settings.ingest_batch
         self._in_hand = entries
-        while self._in_hand:
+        while self._in_hand and not self._stopping.is_set():
             done = Ingested()
+            batch = self._in_hand[:size]
             try:
-                batch = self._in_hand[:size]
-                ingest(batch, services.graph, services.events, services.settings, done)
+                ingest(
+                    batch, services.graph, services.events, services.settings, done, self._leases
+                )
             finally:  # whom it left in doubt is known even when a part of it failed
                 self._doubtful_users |= done.doubtful_user_ids
                 self._doubtful_items |= done.doubtful_item_ids
+            self._reader.set_aside(done.failed)
             self._in_hand = self._in_hand[size:]
             self._apply(done)
+            self._keep_leases()
 
     def _put_right(self) -> None:
         """Rebuild what Redis keeps of whom batches left in doubt; what changes on, next time."""
@@ -151,7 +204,9 @@ def main() -> None:
     configure_logs(settings.log_level)
     metrics = build_metrics(settings.metrics_dir)
     services = build_services(settings)
+    services.graph.on_retry = metrics.transactions_retried.inc
     check_durability(services.log, settings)
+    services.events.settle_partitions()
     migrate(services.graph, settings)
     worker = IngestWorker(services, WakeUps(create_celery(settings), settings), metrics)
     signal.signal(signal.SIGTERM, worker.stop)

@@ -26,7 +26,7 @@ logger = structlog.get_logger(__name__)
 
 def register_updates(app: Celery, settings: Settings, metrics: Metrics) -> WorkerState:
     """Add the refresh tasks to the application; returns what they hold."""
-    state = WorkerState(settings)
+    state = WorkerState(settings, metrics.transactions_retried.inc)
     _warm_up(state)
 
     @app.task(name=REFRESH_USERS, shared=False)

@@ -11,6 +11,8 @@ from interest_graph.redis_client import connect
 from interest_graph.serving_state import ServingState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from interest_graph.item_neighborhood import ItemEncoder
     from interest_graph.settings import Settings
 
@@ -18,14 +20,18 @@ if TYPE_CHECKING:
 class WorkerState:
     """Everything is made on first use, so that no connection crosses a fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_retry: Callable[[], object] | None = None) -> None:
         self._settings = settings
+        self._on_retry = on_retry
         self._encoder: ItemEncoder | None = None
 
     @cached_property
     def graph(self) -> GraphStore:
         """The graph."""
-        return GraphStore(self._settings)
+        store = GraphStore(self._settings)
+        if self._on_retry is not None:
+            store.on_retry = self._on_retry
+        return store
 
     @cached_property
     def serving(self) -> ServingState:

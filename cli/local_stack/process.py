@@ -82,6 +82,11 @@ def read_process(paths: StackPaths, name: str) -> StartedProcess | None:
         return None
 
 
+def started(paths: StackPaths) -> list[str]:
+    """Names of all processes that were started and not stopped, dead ones too."""
+    return sorted(file.stem for file in paths.run.glob("*.json"))
+
+
 def is_running(paths: StackPaths, name: str) -> bool:
     """Whether the process started as `name` is alive."""
     process = read_process(paths, name)

@@ -19,7 +19,6 @@ API = "api"
 INGEST = "ingest"
 REFRESH = "refresh"
 TRAINING = "training"
-WORKERS = (INGEST, REFRESH, TRAINING)
 HEADER_TIMEOUT_MS = "20000"
 """In which a header must arrive; a connection may be idle as long."""
 HEADER_BYTES = "65536"
@@ -33,6 +32,16 @@ THREAD_VARIABLES = (
     "RAYON_NUM_THREADS",
     "POLARS_MAX_THREADS",
 )
+
+
+def ingest_names(settings: Settings) -> tuple[str, ...]:
+    """Names of the ingest workers."""
+    return (INGEST, *(f"{INGEST}-{number}" for number in range(2, settings.ingest_workers + 1)))
+
+
+def worker_names(settings: Settings) -> tuple[str, ...]:
+    """Names of all workers."""
+    return (*ingest_names(settings), REFRESH, TRAINING)
 
 
 def api_command(settings: Settings) -> tuple[str, ...]:
@@ -62,7 +71,7 @@ def programs(paths: StackPaths, settings: Settings) -> tuple[Program, ...]:
         return Program(name, (sys.executable, "-m", *arguments), environment)
 
     return (
-        program(INGEST, ("workers.ingest",)),
+        *(program(name, ("workers.ingest",)) for name in ingest_names(settings)),
         program(REFRESH, celery_command(REFRESH)),
         program(TRAINING, celery_command(TRAINING)),
         program(API, api_command(settings)),

@@ -14,8 +14,8 @@ from .endpoints import settle_endpoints
 from .errors import LocalStackError
 from .neo4j_server import NEO4J, start_neo4j
 from .ports import answers, port_choice
-from .process import POLL_S, is_running, last_lines, start, stop
-from .programs import API, INGEST, WORKERS, programs
+from .process import POLL_S, is_running, last_lines, start, started, stop
+from .programs import API, INGEST, REFRESH, TRAINING, ingest_names, programs
 from .redis_server import REDIS, start_redis
 from .report import Report, silent
 from .settings_file import PREFIX, write_settings_file
@@ -33,8 +33,6 @@ STARTING = "Starting the API and the workers"
 STOPPING = "Stopping"
 API_TIMEOUT_S = 90.0
 USUAL_START_S = 8
-# In this order: nothing new is accepted, then what is under way is finished, then the servers go.
-STOP_ORDER = (((API,), 15.0), (WORKERS, 40.0), ((REDIS,), 30.0), ((NEO4J,), 90.0))
 EXTERNAL_REDIS = ("LOG_URL", "SERVING_URL", "BROKER_URL")
 
 
@@ -122,16 +120,28 @@ def bring_down(paths: StackPaths, report: Report = silent) -> list[str]:
     if not paths.run.exists():
         return killed
     with _one_at_a_time(paths):
-        for done, (names, grace_s) in enumerate(STOP_ORDER):
-            report(STOPPING, done, len(STOP_ORDER))
+        order = _stop_order(paths)
+        for done, (names, grace_s) in enumerate(order):
+            report(STOPPING, done, len(order))
             killed += stop(paths, names, grace_s)
-    report(STOPPING, len(STOP_ORDER), len(STOP_ORDER))
+    report(STOPPING, len(order), len(order))
     return killed
+
+
+def _stop_order(paths: StackPaths) -> list[tuple[tuple[str, ...], float]]:
+    """What to stop, with the seconds it has to end by itself.
+
+    Nothing new is accepted, then what is under way is finished, then the servers go. All ingest
+    workers that were started, however many the settings say by now.
+    """
+    ingest = [name for name in started(paths) if name.startswith(INGEST)]
+    workers = (*ingest, REFRESH, TRAINING)
+    return [((API,), 15.0), (workers, 40.0), ((REDIS,), 30.0), ((NEO4J,), 90.0)]
 
 
 def _check_alive(paths: StackPaths, settings: Settings, waited: float) -> None:
     """Say which process ended, and why, instead of waiting for it."""
-    for name in (API, INGEST):
+    for name in (API, *ingest_names(settings)):
         if not is_running(paths, name):
             msg = f"{name} ended while starting:\n{last_lines(paths, name)}"
             raise LocalStackError(msg, f"read {paths.log_of(name)}")
@@ -154,7 +164,8 @@ def _settings_of(paths: StackPaths, endpoints: Endpoints) -> dict[str, object]:
         "api_host": "127.0.0.1",
         "api_port": endpoints.api_port,
     }
-    for name in values:
+    kept = ("ingest_workers", "log_partitions")
+    for name in (*values, *kept):
         if named := os.environ.get(f"{PREFIX}{name.upper()}"):
             values[name] = named
     if own_neo4j():

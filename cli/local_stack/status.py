@@ -16,7 +16,7 @@ from .endpoints import read_endpoints
 from .neo4j_jars import neo4j_version
 from .neo4j_server import NEO4J
 from .process import read_process
-from .programs import API, REFRESH, TRAINING, WORKERS
+from .programs import API, REFRESH, TRAINING, worker_names
 from .redis_server import REDIS
 from .stack import own_neo4j, own_redis
 
@@ -44,6 +44,7 @@ class Status:
     versions: dict[str, str | None] = field(default_factory=dict)
     queue_lengths: dict[str, int] = field(default_factory=dict)
     log_length: int | None = None
+    partitions: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: int | None = None
     stale_backlog: dict[str, Any] | None = None
     graph: dict[str, int] | None = None
@@ -63,9 +64,10 @@ def read_status(paths: StackPaths, settings: Settings) -> Status:
     status.versions = {"interest_graph": _own_version(), "python": sys.version.split()[0]}
     if not own_neo4j():
         status.versions["neo4j"] = neo4j_version()
-    _read_processes(status, paths)
+    _read_processes(status, paths, settings)
     for name, read in (
         ("redis", _read_redis),
+        ("log", _read_log),
         ("serving state", _read_model),
         ("neo4j", _read_graph),
         ("api", _read_api),
@@ -86,9 +88,9 @@ def _own_version() -> str | None:
         return None
 
 
-def _read_processes(status: Status, paths: StackPaths) -> None:
+def _read_processes(status: Status, paths: StackPaths, settings: Settings) -> None:
     """Which processes run, and which should and do not."""
-    expected = [API, *WORKERS]
+    expected = [API, *worker_names(settings)]
     expected += [] if own_redis() else [REDIS]
     expected += [] if own_neo4j() else [NEO4J]
     for name in expected:
@@ -104,18 +106,32 @@ def _read_redis(status: Status, settings: Settings) -> None:
     from redis import Redis
     from redis.exceptions import RedisError
 
-    from interest_graph.redis_client import DEAD_LETTERS, LOG
+    from interest_graph.redis_client import DEAD_LETTERS
 
     try:
         with contextlib.closing(_client(Redis, settings.log_url)) as log:
             status.versions["redis"] = str(log.info("server")["redis_version"])
-            status.log_length = int(log.xlen(LOG))
             status.dead_letters = int(log.xlen(DEAD_LETTERS))
         with contextlib.closing(_client(Redis, settings.broker_url)) as broker:
             status.queue_lengths = {queue: int(broker.llen(queue)) for queue in (REFRESH, TRAINING)}
     except RedisError as error:
         msg = f"Redis does not answer: {type(error).__name__}"
         raise InterestGraphError(msg) from error
+
+
+def _read_log(status: Status, settings: Settings) -> None:
+    """Entries and owner of each partition of the log."""
+    from interest_graph.event_stream import EventStream
+    from interest_graph.redis_client import connect
+
+    with contextlib.closing(connect(settings.log_url, settings)) as client:
+        stream = EventStream(client, settings)
+        lengths, leases = stream.lengths(), stream.leases()
+    status.log_length = sum(lengths)
+    for partition, entries in enumerate(lengths):
+        lease = leases.get(partition)
+        owner = lease.owner if lease and lease.left_s else None
+        status.partitions.append({"partition": partition, "entries": entries, "owner": owner})
 
 
 def _read_model(status: Status, settings: Settings) -> None:

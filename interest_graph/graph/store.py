@@ -24,10 +24,14 @@ ALONE_TIMEOUT_S = 120.0
 
 
 class GraphStore:
-    """A driver with the settings' timeouts; nothing connects before the first transaction."""
+    """A driver with the settings' timeouts; nothing connects before the first transaction.
+
+    `on_retry` is called whenever a write transaction is tried again, after a deadlock for example.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.on_retry: Callable[[], object] = lambda: None
         self._driver = neo4j.GraphDatabase.driver(
             settings.neo4j_uri,
             auth=(settings.neo4j_user, settings.neo4j_password.get_secret_value()),
@@ -50,14 +54,29 @@ class GraphStore:
         with self._session(neo4j.READ_ACCESS) as session:
             return session.execute_read(self._timed(work))
 
-    def write(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+    def write(
+        self, work: Callable[[neo4j.ManagedTransaction], T], timeout_s: float | None = None
+    ) -> T:
         """Run `work` in one write transaction; deadlocks and lost connections are retried.
+
+        Args:
+            work: May run several times; `on_retry` is told of every time but the first.
+            timeout_s: Seconds until it is given up; by default those of the settings.
 
         Raises:
             GraphUnavailableError: Neo4j does not answer.
         """
+        attempts = 0
+
+        def counted(tx: neo4j.ManagedTransaction) -> T:
+            nonlocal attempts
+            attempts += 1
+            if attempts > 1:
+                self.on_retry()
+            return work(tx)
+
         with self._session(neo4j.WRITE_ACCESS) as session:
-            return session.execute_write(self._timed(work))
+            return session.execute_write(self._timed(counted, timeout_s))
 
     def run_alone(self, path: str, relationship: str | None = None) -> list[Row]:
         """Run a statement that cannot share a transaction: schema changes, batches of its own."""
@@ -66,10 +85,10 @@ class GraphStore:
             return session.run(neo4j.Query(text, timeout=ALONE_TIMEOUT_S)).data()
 
     def _timed(
-        self, work: Callable[[neo4j.ManagedTransaction], T]
+        self, work: Callable[[neo4j.ManagedTransaction], T], timeout_s: float | None = None
     ) -> Callable[[neo4j.ManagedTransaction], T]:
-        """The work with the settings' transaction timeout."""
-        return neo4j.unit_of_work(timeout=self._settings.neo4j_timeout_s)(work)
+        """The work with a transaction timeout."""
+        return neo4j.unit_of_work(timeout=timeout_s or self._settings.neo4j_timeout_s)(work)
 
     @contextmanager
     def _session(self, access: str) -> Iterator[neo4j.Session]:

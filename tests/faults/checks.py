@@ -28,9 +28,9 @@ TOLERANCE = 1e-5
 def wait_until_quiet(service: RunningService) -> float:
     """Wait until log and backlog are empty; how long it took."""
     began = time.monotonic()
-    while service.redis.xlen("ig:log") or service.stale():
+    while service.log_length() or service.stale():
         waited = time.monotonic() - began
-        left = (service.redis.xlen("ig:log"), service.stale())
+        left = (service.log_length(), service.stale())
         assert waited < PATIENCE_S, f"(log, stale) is {left} after {PATIENCE_S:.0f} s"
         time.sleep(0.5)
     return time.monotonic() - began

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from tests.faults.supervised_stack import SupervisedStack
 
 FREEZE_S = 10.0
+SECOND_INGEST = f"{INGEST}-2"
 LINK_S = 5.0
 DELAY_S = 0.5
 MEMORY_S = 3.0
 BETWEEN_S = (5.0, 10.0)
 VICTIMS = {
     "an API process": (API, True),
-    "the ingest worker": (INGEST, False),
+    "an ingest worker": (INGEST, False),
+    "the other ingest worker": (SECOND_INGEST, False),
     "a Celery child": (REFRESH, True),
     "the Celery parent": (REFRESH, False),
     "Redis": (REDIS, False),

@@ -256,7 +256,7 @@ class Load:
             payload = f"{self._prefix}: no event {number}"
             number += 1  # in any case: what failed may have been written all the same
             try:
-                client.xadd("ig:log", {"kind": "event", "payload": payload})
+                client.xadd("ig:log:0", {"kind": "event", "payload": payload})
             except redis.RedisError:
                 self.ledger.counts["poison in doubt"] += 1
                 continue

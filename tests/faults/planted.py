@@ -40,9 +40,9 @@ def acknowledge_before_commit() -> None:
 
     right = worker.ingest
 
-    def wrong(entries: Any, graph: Any, stream: Any, settings: Any) -> Any:
+    def wrong(entries: Any, graph: Any, stream: Any, *rest: Any) -> Any:
         stream.acknowledge(entries)
-        return right(entries, graph, stream, settings)
+        return right(entries, graph, stream, *rest)
 
     worker.ingest = wrong  # type: ignore[assignment] # the bug
 

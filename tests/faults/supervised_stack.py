@@ -17,6 +17,7 @@ from cli.local_stack.process import is_running, read_process, start, stop
 from cli.local_stack.programs import API, INGEST, REFRESH, programs
 from cli.local_stack.redis_server import REDIS, start_redis
 from cli.local_stack.stack import bring_up
+from tests.faults.faults import SECOND_INGEST
 from tests.faults.planted import BUGS
 from tests.faults.proxy import FaultyProxy
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from cli.local_stack.process import Program
     from tests.running_service import RunningService
 
-OURS = (INGEST, REFRESH, API)
+OURS = (INGEST, SECOND_INGEST, REFRESH, API)
+LEASE_S = 5.0  # shorter than workers are frozen for
 POLL_S = 0.3
 API_PROCESSES = 2
 
@@ -119,10 +121,13 @@ class SupervisedStack:
             }
 
         workers = redis("worker-Redis") | {
-            "INTEREST_GRAPH_NEO4J_URI": f"bolt://{links['worker-Neo4j']}"
+            "INTEREST_GRAPH_NEO4J_URI": f"bolt://{links['worker-Neo4j']}",
+            "INTEREST_GRAPH_LEASE_S": str(LEASE_S),
         }
-        extra = {API: redis("API-Redis"), INGEST: workers, REFRESH: workers}
-        settings = self.service.settings.model_copy(update={"api_workers": API_PROCESSES})
+        extra = {API: redis("API-Redis"), **dict.fromkeys(OURS[:-1], workers)}
+        settings = self.service.settings.model_copy(
+            update={"api_workers": API_PROCESSES, "ingest_workers": 2}
+        )
         return [
             self._with_bug(
                 replace(program, environment={**program.environment, **extra[program.name]})
@@ -133,7 +138,7 @@ class SupervisedStack:
 
     def _with_bug(self, program: Program) -> Program:
         """The program, started through what plants the bug if it is to have it."""
-        if self._bug is None or BUGS[self._bug][0] != program.name:
+        if self._bug is None or BUGS[self._bug][0] != program.name.removesuffix("-2"):
             return program
         python, module, *arguments = program.command
         planted = (python, module, "tests.faults.planted", self._bug, *arguments)

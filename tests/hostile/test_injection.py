@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from api.app import create_app, openapi_document
-from interest_graph.ingest import ingest
+from tests.integration.log_reading import work_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,16 @@ PARAMETERS = [
     for method, path, operation in operations()
     for parameter in operation.get("parameters", ())
 ]
-LABELS = {"User", "Item", "Category", "Brand", "Model", "ErasedUser", "SchemaMigration"}
+LABELS = {
+    "User",
+    "Item",
+    "Category",
+    "Brand",
+    "Model",
+    "ErasedUser",
+    "SchemaMigration",
+    "Partition",
+}
 KNOWN = {"user_id": "u-1", "item_id": "item-00", "letter_id": "1-0"}
 
 
@@ -136,10 +145,7 @@ def is_plain_text(model: str, field: str) -> bool:
 def ingest_all(shop: HostileShop) -> None:
     """Bring what was accepted into the graph, as the ingest worker does."""
     events = shop.services.events
-    events.ensure_group()
-    while entries := events.read("test", 1000, 10):
-        done = ingest(entries, shop.services.graph, events, shop.settings)
-        assert done is not None
+    work_off(events, shop.services.graph, shop.settings)
     assert events.length() == 0
     assert events.dead_letters() == 0
 

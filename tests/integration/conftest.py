@@ -79,10 +79,8 @@ def log(settings: Settings) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def events(log: redis.Redis, settings: Settings) -> EventStream:
-    """The empty log, with its consumer group."""
-    stream = EventStream(log, settings)
-    stream.ensure_group()
-    return stream
+    """The empty log."""
+    return EventStream(log, settings)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from interest_graph.api_key import ApiKeyStore
 from interest_graph.backup import write_backup
 from interest_graph.backup_folder import read_backup, verify_backup
 from interest_graph.errors import BackupError, PoisonError
-from interest_graph.ingest import ingest
 from interest_graph.item import ItemInput
 from interest_graph.rebuild import ServingRebuild
 from interest_graph.restore import restore_backup, restore_keys
 from interest_graph.user import UserInput
 from tests.conftest import DELETE_EVERYTHING
+from tests.integration.log_reading import work_off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,8 +89,7 @@ def busy_shop(
     )
     items.delete("item-03")
     users.delete("u-2")
-    while entries := events.read("test", 1000, 10):
-        ingest(entries, graph, events, settings)
+    work_off(events, graph, settings)
     events.accept([make_event("waiting", "u-5", "item-01", "purchase")])
 
 
@@ -102,7 +101,6 @@ def wipe(neo4j_driver: Driver, log: redis.Redis, events: EventStream) -> Any:
         with neo4j_driver.session(database="neo4j") as session:
             session.run(DELETE_EVERYTHING).consume()
         log.flushdb()
-        events.ensure_group()
 
     return run
 
@@ -140,8 +138,7 @@ def test_what_was_lost_is_restored_equal_by_digest(
     assert restore_keys(tmp_path / "one", log)
     assert not restore_keys(tmp_path / "one", log)
     assert events.dead_letters() == 1
-    while entries := events.read("test", 1000, 10):
-        ingest(entries, graph, events, settings)
+    work_off(events, graph, settings)
     assert len(query(FACTS)) == len(before[0]) + 1
     restored = ApiKeyStore(log).verify(key)
     assert restored is not None

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from tests.integration.log_reading import read_log
 
 if TYPE_CHECKING:
     from interest_graph.event_stream import EventStream
@@ -33,7 +34,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
 def two_letters(events: EventStream, make_event: MakeEvent) -> None:
     """Two dead letters with different reasons."""
     events.accept([make_event("e-0"), make_event("e-1")])
-    for number, entry in enumerate(events.read("test", 10, 10)):
+    for number, entry in enumerate(read_log(events)):
         events.bury(entry, f"reason {number}")
 
 

@@ -9,8 +9,8 @@ import pytest
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.errors import NotFoundError, StreamFullError
 from interest_graph.event_stream import EventStream
-from interest_graph.ingest import ingest
-from interest_graph.redis_client import LOG
+from interest_graph.redis_client import partition_key
+from tests.integration.log_reading import read_log, work_off
 
 if TYPE_CHECKING:
     import redis
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 def letters(log: redis.Redis, settings: Settings) -> DeadLetters:
     """No dead letter yet."""
     return DeadLetters(log, settings)
-
-
-def work_off(events: EventStream, graph: GraphStore, settings: Settings) -> None:
-    """Bring everything that is in the log into the graph."""
-    while entries := events.read("test", 100, 10):
-        ingest(entries, graph, events, settings)
 
 
 def without(settings: Settings, event_type: str) -> Settings:
@@ -86,7 +80,7 @@ def test_pages_hold_every_letter_once(
 ) -> None:
     """Oldest first, and the deletion of a user shows the id, whatever it looks like."""
     events.accept([make_event(f"e-{number}") for number in range(5)])
-    for entry in events.read("test", 100, 10):
+    for entry in read_log(events):
         events.bury(entry, "because")
     first = letters.page(2)
     rest = letters.page(100, first[-1].letter_id)
@@ -100,7 +94,7 @@ def test_burying_twice_is_once(
 ) -> None:
     """As when the answer was lost and the client sends it again."""
     events.accept([make_event("e-1")])
-    (entry,) = events.read("test", 100, 10)
+    (entry,) = read_log(events)
     assert events.bury(entry, "because")
     assert events.bury(entry, "because")
     assert len([*letters.all()]) == 1
@@ -110,13 +104,13 @@ def test_an_id_that_looks_like_a_number_stays_one(
     letters: DeadLetters, events: EventStream, log: redis.Redis
 ) -> None:
     """The payload of a deletion is an id, not JSON."""
-    log.xadd(LOG, {"kind": "delete_user", "payload": "42", "revision": 7})
-    for entry in events.read("test", 100, 10):
+    log.xadd(partition_key(0), {"kind": "delete_user", "payload": "42", "revision": 7})
+    for entry in read_log(events):
         events.bury(entry, "because")
     (letter,) = letters.all()
     assert letter.payload == "42"
     letters.replay([letter.letter_id])
-    (entry,) = events.read("test", 100, 10)
+    (entry,) = read_log(events)
     assert (entry.kind, entry.payload, entry.revision) == ("delete_user", b"42", 7)
 
 
@@ -125,7 +119,7 @@ def test_a_dropped_letter_is_gone(
 ) -> None:
     """And whatever is no id of a letter names none."""
     events.accept([make_event("e-1")])
-    (entry,) = events.read("test", 100, 10)
+    (entry,) = read_log(events)
     events.bury(entry, "because")
     (letter,) = letters.all()
     assert letters.drop([letter.letter_id, letter.letter_id, "nonsense"]) == 1
@@ -143,7 +137,7 @@ def test_a_full_log_takes_no_letter_back(
 ) -> None:
     """All of a replay or nothing: what does not fit stays here."""
     events.accept([make_event("e-1"), make_event("e-2")])
-    for entry in events.read("test", 100, 10):
+    for entry in read_log(events):
         events.bury(entry, "because")
     tight = DeadLetters(log, settings.model_copy(update={"max_log_entries": 1}))
     with pytest.raises(StreamFullError):
@@ -160,7 +154,6 @@ def test_beyond_the_bound_nothing_is_buried(
     """What cannot be written then stays in the log, and the rest of its batch is written."""
     changes: dict[str, Any] = {"max_dead_letters": 1}
     stream = EventStream(log, settings.model_copy(update=changes))
-    stream.ensure_group()
     poison = [make_event(f"e-{number}", event_type="review") for number in range(2)]
     stream.accept([*poison, make_event("e-9")])
     work_off(stream, graph, without(settings, "review"))

@@ -72,23 +72,20 @@ def test_changes_since_a_revision_are_all_of_them(items: Documents) -> None:
     assert items.changed_since(last) == (last, {})
 
 
-def test_a_write_stands_in_the_log_with_its_revision(items: Documents, log: redis.Redis) -> None:
+def test_a_write_stands_in_the_log_with_its_revision(items: Documents, events: EventStream) -> None:
     """Each write leaves one entry for the graph, in order and with the revision it was given."""
     items.put([{"item_id": "i-1"}])
     items.delete("i-1")
-    rows = [fields for _, fields in log.xrange(keys.LOG)]
-    assert [(row[b"kind"], row[b"revision"]) for row in rows] == [
-        (b"item", b"1"),
-        (b"delete_item", b"2"),
-    ]
-    assert rows[1][b"payload"] == b"i-1"
+    entries = [*events.entries()]
+    assert [(one.kind, one.revision) for one in entries] == [("item", 1), ("delete_item", 2)]
+    assert entries[1].payload == b"i-1"
 
 
-def test_of_two_documents_for_one_id_the_last_counts(items: Documents, log: redis.Redis) -> None:
+def test_of_two_documents_for_one_id_the_last_counts(items: Documents, events: EventStream) -> None:
     """A request that names an id twice leaves its last document, in the log as in the catalogue."""
     items.put([{"item_id": "i-1", "title": "old"}, {"item_id": "i-1", "title": "new"}])
     assert items.get("i-1")["title"] == "new"
-    entries = [orjson.loads(fields[b"payload"]) for _, fields in log.xrange(keys.LOG)]
+    entries = [orjson.loads(one.payload) for one in events.entries()]
     assert [entry["title"] for entry in entries] == ["new"]
 
 

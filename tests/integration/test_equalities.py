@@ -26,6 +26,7 @@ from interest_graph.roll_out import roll_out
 from interest_graph.services import Services, build_services
 from models.item_encoder import ItemEncoder
 from models.training_config import TrainingConfig
+from tests.integration.log_reading import read_log
 from tests.integration.whole_graph_step import SNAPSHOT, WholeGraph
 from workers.training import train_model
 
@@ -47,14 +48,13 @@ NOW = 1_700_000_000
 def services(settings: Settings, migrated: None) -> Iterator[Services]:
     """The services on empty servers."""
     built = build_services(settings)
-    built.events.ensure_group()
     yield built
     built.close()
 
 
 def drain(services: Services) -> None:
     """What the ingest worker does, until the log is empty."""
-    while entries := services.events.read("test", 1000, 10):
+    while entries := read_log(services.events):
         ingest(entries, services.graph, services.events, services.settings)
 
 

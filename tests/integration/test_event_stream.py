@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from interest_graph import redis_client as keys
-from interest_graph.errors import StreamFullError, StreamUnavailableError
+from interest_graph.dead_letters import DeadLetters
+from interest_graph.documents import Documents
+from interest_graph.errors import SettingsError, StreamFullError, StreamUnavailableError
 from interest_graph.event_stream import EventStream, Status
 from interest_graph.history import HistoryEvent, unpack
+from interest_graph.log_reader import LogReader
+from interest_graph.partition import partition_of_entry
 from interest_graph.redis_client import connect
+from tests.integration.log_reading import read_log
 
 if TYPE_CHECKING:
     import redis
@@ -207,17 +212,33 @@ def test_the_seen_set_is_bounded(log: redis.Redis, settings: Settings, make_even
 
 
 def test_an_entry_stays_until_it_is_acknowledged(events: EventStream, make_event: Any) -> None:
-    """What was handed out and not acknowledged is handed to another consumer, and counted."""
+    """What was read and not acknowledged is read again, by whoever reads."""
     events.accept([make_event("e-1"), make_event("e-2")])
-    first = events.read("one", 10, 10)
-    assert [entry.deliveries for entry in first] == [1, 1]
-    assert events.read("two", 10, 10) == []
+    first = read_log(events)
+    assert read_log(events) == first
     events.acknowledge(first[:1])
-    again = events.reclaim("two", 10, 0)
-    assert again == first[1:]
-    assert [entry.deliveries for entry in again] == [2]
-    events.acknowledge(again)
-    assert (events.length(), events.reclaim("one", 10, 0)) == (0, [])
+    assert read_log(events) == first[1:]
+    events.acknowledge(first)
+    assert (events.length(), read_log(events)) == (0, [])
+
+
+def test_what_failed_is_left_out_until_it_is_tried_again(
+    events: EventStream, settings: Settings, make_event: Any
+) -> None:
+    """What comes behind it is read meanwhile; its next attempt says the how manyeth it is."""
+    reader = LogReader(events, range(settings.log_partitions))
+    events.accept([make_event("e-1"), make_event("e-2")])
+    first, second = reader.read(10, 10)
+    reader.set_aside([first])
+    events.acknowledge([second])
+    events.accept([make_event("e-3")])
+    (third,) = reader.read(10, 10)
+    assert b"e-3" in third.payload
+    reader.try_again()
+    again, _ = reader.read(10, 10)
+    assert (again, again.deliveries) == (first, 2)
+    reader.stop(first.partition)
+    assert reader.read(10, 10) == []
 
 
 def test_a_buried_entry_leaves_the_log_with_its_reason(
@@ -225,11 +246,11 @@ def test_a_buried_entry_leaves_the_log_with_its_reason(
 ) -> None:
     """A buried entry is in the dead letters, whole and with its reason, and nowhere else."""
     events.accept([make_event("e-1")])
-    (entry,) = events.read("one", 10, 10)
+    (entry,) = read_log(events)
     events.bury(entry, "because")
     ((_, fields),) = log.xrange(keys.DEAD_LETTERS)
     assert (fields[b"payload"], fields[b"reason"]) == (entry.payload, b"because")
-    assert (events.length(), events.dead_letters(), events.reclaim("one", 1, 0)) == (0, 1, [])
+    assert (events.length(), events.dead_letters()) == (0, 1)
 
 
 def test_without_redis_nothing_is_accepted(settings: Settings, make_event: Any) -> None:
@@ -240,22 +261,78 @@ def test_without_redis_nothing_is_accepted(settings: Settings, make_event: Any) 
     client.close()
 
 
-@pytest.mark.parametrize("waiting", [True, False])
-def test_a_log_without_its_group_is_an_error_to_wait_on(
-    log: redis.Redis,
-    events: EventStream,
-    waiting: bool,  # noqa: FBT001
+def test_an_id_keeps_its_partition_and_its_order(
+    events: EventStream, items: Any, users: Any, settings: Settings, make_event: Any
 ) -> None:
-    """When the stream goes, before a read or while one waits, the reader may try again later."""
-    gone = threading.Timer(0.2 if waiting else 0, log.delete, [keys.LOG])
-    gone.start()
-    if not waiting:
-        gone.join()
-    with pytest.raises(StreamUnavailableError):
-        events.read("test", 10, 1500)
-    gone.join()
-    events.ensure_group()
-    assert events.read("test", 10, 10) == []
+    """A user's document, events and deletion lie in one partition in order; so does an item's."""
+    for number in range(20):
+        users.put([{"user_id": f"u-{number}"}])
+        items.put([{"item_id": f"i-{number}"}])
+    soon = time.time() + 60
+    events.accept([make_event(f"e-{n}", f"u-{n}", f"i-{n % 3}", at=soon) for n in range(20)])
+    for number in range(20):
+        users.delete(f"u-{number}")
+        items.delete(f"i-{number}")
+    kinds: dict[str, list[str]] = {}
+    for entry in events.entries():
+        found = partition_of_entry(entry.kind, entry.payload, settings.log_partitions)
+        assert entry.partition == found
+        name = entry.payload.decode()
+        if not entry.kind.startswith("delete"):
+            body = orjson.loads(entry.payload)
+            name = body["item_id" if entry.kind == "item" else "user_id"]
+        kinds.setdefault(name, []).append(entry.kind)
+    assert len(events.lengths()) - events.lengths().count(0) > 5
+    for number in range(20):
+        assert kinds[f"u-{number}"] == ["user", "event", "delete_user"]
+        assert kinds[f"i-{number}"] == ["item", "delete_item"]
+
+
+def test_reading_several_partitions_goes_by_time(events: EventStream, make_event: Any) -> None:
+    """What many users did is read as it was accepted, as far as the clock tells them apart."""
+    for number in range(40):
+        events.accept([make_event(f"e-{number}", f"u-{number}")])
+    entries = read_log(events)
+    places = [entry.place for entry in entries]
+    assert places == sorted(places)
+    assert len({entry.partition for entry in entries}) > 4
+
+
+def test_another_number_of_partitions_needs_an_empty_log(
+    log: redis.Redis, events: EventStream, settings: Settings, items: Any, make_event: Any
+) -> None:
+    """Until it is empty nobody with another number writes, reads or changes it."""
+    events.accept([make_event("e-1")])
+    other = stream_with(log, settings, log_partitions=3)
+    fewer = settings.model_copy(update={"log_partitions": 3})
+    with pytest.raises(SettingsError, match="1 entries and has not 3 partitions"):
+        other.settle_partitions()
+    with pytest.raises(StreamUnavailableError, match="not 3 partitions"):
+        other.accept([make_event("e-2")])
+    with pytest.raises(StreamUnavailableError, match="not 3 partitions"):
+        Documents(log, fewer, "item").put([{"item_id": "i-1"}])
+    (entry,) = read_log(events)
+    events.bury(entry, "because")
+    letters = DeadLetters(log, fewer)
+    with pytest.raises(StreamUnavailableError, match="not 3 partitions"):
+        letters.replay([letter.letter_id for letter in letters.all()])
+    other.settle_partitions()
+    other.settle_partitions()
+    assert letters.replay([letter.letter_id for letter in letters.all()]) == 1
+    assert (other.length(), len(other.lengths())) == (1, 3)
+    with pytest.raises(StreamUnavailableError, match="not 8 partitions"):
+        events.accept([make_event("e-3")])
+
+
+def test_a_log_from_before_partitions_is_not_passed_over(
+    log: redis.Redis, events: EventStream
+) -> None:
+    """Its entries would never be read; nothing is done until they are gone."""
+    log.xadd(keys.UNPARTITIONED_LOG, {"kind": "event", "payload": "x"})
+    with pytest.raises(SettingsError, match="the version that wrote it"):
+        events.settle_partitions()
+    log.delete(keys.UNPARTITIONED_LOG)
+    events.settle_partitions()
 
 
 def test_a_resend_answers_a_revision_that_its_users_lists_reach(

@@ -16,6 +16,7 @@ from interest_graph.history import unpack
 from interest_graph.ingest import ingest
 from interest_graph.rebuild import ServingRebuild
 from interest_graph.redis_client import seen_key, user_key
+from tests.integration.log_reading import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,7 @@ def fill(
         for n, user in enumerate(["u-2", "u-2", "u-3"]):
             event = make_event(f"f-{n}", user, "item-0", "purchase", at=now, value=-1)
             stream.accept([event])
-        ingest(events.read("test", 100, 10), graph, events, settings)
+        ingest(read_log(events), graph, events, settings)
 
     return accept
 
@@ -120,7 +121,6 @@ def test_what_is_cleared_is_as_if_it_had_never_been_flagged(
 
     query(DROP)
     log.flushdb()
-    events.ensure_group()
     fill(burst_events=0)
     assert query(NODES) == cleared
 

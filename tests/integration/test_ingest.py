@@ -22,6 +22,7 @@ from interest_graph.graph.facts import popularity_scale
 from interest_graph.graph.store import GraphStore
 from interest_graph.history import digest, unpack
 from interest_graph.ingest import Ingested, ingest
+from tests.integration.log_reading import read_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +41,16 @@ class Loop:
 
     def drain(self) -> Ingested:
         """Ingest everything that is new."""
-        return self.ingest(self.events.read("test", 1000, 10))
+        return self.ingest(read_log(self.events))
 
     def ingest(self, entries: Sequence[Entry]) -> Ingested:
         """Ingest these entries as one batch; those made by hand are put into the log first."""
         for entry in entries:
             fields = {"kind": entry.kind, "payload": entry.payload, "revision": entry.revision}
             with suppress(redis.ResponseError):  # it is there
-                self.events._client.xadd(keys.LOG, fields, id=entry.entry_id)  # type: ignore[arg-type]
+                self.events._client.xadd(
+                    keys.partition_key(entry.partition), fields, id=entry.entry_id
+                )  # type: ignore[arg-type]
         return ingest(entries, self.graph, self.events, self.settings)
 
 
@@ -261,8 +264,9 @@ def test_an_undeclared_type_is_buried_and_makes_no_relationship(
 
 def test_what_fails_is_delivered_five_times_and_then_buried(loop: Loop, settings: Settings) -> None:
     """An entry that fails without being poison stays in the log until its fifth delivery."""
-    loop.events._client.xadd(keys.LOG, {"kind": "item", "payload": b"{}", "revision": 1})
-    (entry,) = loop.events.read("test", 10, 10)
+    broken = {"kind": "item", "payload": b"{}", "revision": 1}
+    loop.events._client.xadd(keys.partition_key(0), broken)  # type: ignore[arg-type]
+    (entry,) = read_log(loop.events)
     for deliveries in range(1, settings.max_deliveries):
         assert loop.ingest([replace(entry, deliveries=deliveries)]).buried == 0
         assert loop.events.length() == 1
@@ -282,7 +286,7 @@ def test_lost_rows_stop_the_acknowledgement(
     assert loop.events.length() == 1
     assert query("MATCH (n) RETURN count(n) AS n") == [{"n": 0}]
     monkeypatch.undo()
-    assert loop.ingest(loop.events.reclaim("test", 10, 0)).events == 1
+    assert loop.ingest(read_log(loop.events)).events == 1
     assert loop.events.length() == 0
 
 
@@ -297,7 +301,7 @@ def test_without_neo4j_nothing_is_acknowledged(
     )
     away = GraphStore(settings.model_copy(update={"neo4j_uri": "bolt://127.0.0.1:1"}))
     loop.events.accept([make_event("e-1")])
-    entries = [replace(entry, deliveries=9) for entry in loop.events.read("test", 10, 10)]
+    entries = [replace(entry, deliveries=9) for entry in read_log(loop.events)]
     with pytest.raises(GraphUnavailableError):
         ingest(entries, away, loop.events, settings)
     away.close()

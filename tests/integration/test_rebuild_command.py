@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from interest_graph import redis_client as keys
 from interest_graph.ingest import ingest
+from tests.integration.log_reading import read_log
 from tests.integration.published_directory import FIRST, item_names, write_model
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def test_a_lost_redis_is_found_and_rebuilt(
 ) -> None:
     """`--check` ends with 1 and changes nothing; the rebuild names the model in service again."""
     events.accept([make_event(f"e-{number}", f"u-{number}") for number in range(3)])
-    ingest(events.read("test", 10, 10), graph, events, settings)
+    ingest(read_log(events), graph, events, settings)
     write_model(settings.models_dir, item_names(4), FIRST, 1)
     query("CREATE (:Model {model_version: $version, in_service: true})", version=FIRST)
     log.flushdb()

@@ -15,6 +15,7 @@ from interest_graph.ingest import ingest
 from interest_graph.interest import interest
 from interest_graph.published_model import ModelShelf
 from interest_graph.refresh_users import Refreshed, refresh_users
+from tests.integration.log_reading import read_log
 from tests.integration.published_directory import FIRST, SECOND
 from tests.integration.shop import ITEMS, NOW, Shop
 from tests.integration.test_recommend import delta
@@ -57,13 +58,12 @@ class Desk:
 
     def __init__(self, shop: Shop, graph: GraphStore) -> None:
         self.shop, self.graph = shop, graph
-        shop.events.ensure_group()
         self.drain()
         self.put_in_service(FIRST)
 
     def drain(self) -> None:
         """Ingest what is in the log."""
-        entries = self.shop.events.read("test", 1000, 10)
+        entries = read_log(self.shop.events)
         ingest(entries, self.graph, self.shop.events, self.shop.settings)
 
     def send(self, *sent: tuple[str, str]) -> None:

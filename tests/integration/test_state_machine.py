@@ -24,6 +24,7 @@ from interest_graph.history import unpack
 from interest_graph.ingest import ingest
 from interest_graph.rebuild import ServingRebuild
 from interest_graph.redis_client import event_key, user_key
+from tests.integration.log_reading import read_log
 
 if TYPE_CHECKING:
     import redis
@@ -143,7 +144,7 @@ class Model(RuleBasedStateMachine):
     @rule()
     def drain(self) -> None:
         """What the ingest worker does."""
-        while entries := self.events.read("test", 7, 1):
+        while entries := read_log(self.events, 7):
             done = ingest(entries, self.graph, self.events, self.configuration)
             if done.doubtful_user_ids:
                 self.rebuild_users(sorted(done.doubtful_user_ids))

@@ -14,8 +14,10 @@ from interest_graph import redis_client as keys
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.errors import GraphUnavailableError, StreamUnavailableError
 from interest_graph.graph import facts, learned
+from interest_graph.leases import Leases
 from interest_graph.metrics import build_metrics
 from interest_graph.services import build_services
+from tests.integration.log_reading import read_log
 from tests.integration.published_directory import FIRST
 from tests.integration.shop import ITEMS, Shop, rfc3339
 from workers import ingest as ingest_worker
@@ -108,33 +110,20 @@ def test_the_loop_empties_the_log_and_wakes_the_workers(
 def test_what_a_dead_worker_left_is_taken_over(
     worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Entries handed to a worker that never acknowledged them are moved by the next."""
-    monkeypatch.setattr(ingest_worker, "IDLE_MS", 0)
-    services.events.ensure_group()
+    """When its leases are over the next reads from the oldest entry that is there, in order."""
+    dead = Leases(services.log, services.graph, shop.settings, "dead")
+    short = shop.settings.model_copy(update={"lease_s": 1.0})
+    assert len(Leases(services.log, services.graph, short, "dead").keep().taken) == 8
     shop.send("u-1", ("view", ITEMS[0]))
-    assert services.events.read("dead", 1000, 10)
-    thread = run(worker)
-    until(lambda: services.events.length() == 0)
-    worker.stop()
-    thread.join(10)
-    assert services.events.dead_letters() == 0
-
-
-def test_what_a_predecessor_had_in_hand_comes_first(
-    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At the start it is taken over at once, however short ago it was handed out."""
-    monkeypatch.setattr(ingest_worker, "IDLE_MS", 10**9)
-    services.events.ensure_group()
-    shop.send("u-1", ("view", ITEMS[0]))
-    assert services.events.read("predecessor", 1000, 10)
     shop.send("u-1", ("view", ITEMS[1]))
     order = written(monkeypatch)
     thread = run(worker)
     until(lambda: services.events.length() == 0)
     worker.stop()
     thread.join(10)
-    assert [event_id for event_id in order if event_id.startswith("u-1")] == ["u-1-0", "u-1-1"]
+    assert order == ["u-1-0", "u-1-1"]
+    assert services.events.dead_letters() == 0
+    assert dead.keep().taken == [*range(8)], "a stop gives everything back at once"
 
 
 def test_nothing_newer_passes_what_a_server_that_was_away_held_up(
@@ -142,7 +131,6 @@ def test_nothing_newer_passes_what_a_server_that_was_away_held_up(
 ) -> None:
     """The batch in hand is tried again first, and that is no further delivery of its entries."""
     monkeypatch.setattr(ingest_worker, "PAUSE_S", 0.01)
-    services.events.ensure_group()
     worker._step()  # the catalogue
     write, failed = services.graph.write, []
 
@@ -184,7 +172,6 @@ def test_a_history_forgets_what_the_graph_refuses(
     worker: IngestWorker, services: Services, shop: Shop
 ) -> None:
     """After the duplicate window a conflict, and an event at another time, change no history."""
-    services.events.ensure_group()
     shop.send("u-1", ("view", ITEMS[0]), ("view", ITEMS[1]), ("purchase", ITEMS[2]))
     worker._step()
     before = services.serving.read("u-1", with_seen=True)
@@ -208,10 +195,9 @@ def test_a_replayed_event_is_in_its_history_again(
     worker: IngestWorker, services: Services, shop: Shop, settings: Settings
 ) -> None:
     """Burying took it out of the history; the replay that writes it puts it back."""
-    services.events.ensure_group()
     worker._step()  # the catalogue
     shop.send("u-1", ("view", ITEMS[0]), ("purchase", ITEMS[1]))
-    entries = services.events.read("other", 10, 10)
+    entries = read_log(services.events)
     assert services.events.bury(entries[1], "because")
     worker._doubtful_users.add("u-1")
     services.events.acknowledge(entries[:1])
@@ -248,19 +234,20 @@ def test_the_loop_waits_for_what_is_away(
     assert len(failed) == 3
 
 
-def test_the_loop_survives_the_loss_of_its_group(
+def test_the_loop_survives_the_loss_of_redis(
     worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When Redis lost the consumer group, the loop makes it anew and goes on."""
+    """When Redis lost everything, leases too, the loop takes its partitions again and goes on."""
     monkeypatch.setattr(ingest_worker, "PAUSE_S", 0.01)
     thread = run(worker)
     until(lambda: services.events.length() == 0)
-    services.log.delete(keys.LOG)
+    services.log.flushdb()
     shop.send("u-1", ("view", ITEMS[0]))
     until(lambda: services.events.length() == 0)
     assert thread.is_alive()
     worker.stop()
     thread.join(10)
+    assert worker._metrics.registry.get_sample_value("interest_graph_leases_lost_total")
 
 
 def test_the_sweeper_finds_what_stayed_stale(
@@ -269,7 +256,6 @@ def test_the_sweeper_finds_what_stayed_stale(
     """Wake-ups that were lost are sent again for every node that is still stale."""
     shop.send("u-1", ("view", ITEMS[0]))
     shop.send("u-2", ("view", "stub"))
-    services.events.ensure_group()
     worker._step()
     wake_ups._broker.delete(REFRESH_QUEUE)
     wake_ups.sweep(services.graph)
@@ -285,7 +271,6 @@ def test_a_refresh_task_makes_users_fresh_and_counts_them(
 ) -> None:
     """The task that a wake-up names refreshes its users; a second message changes nothing."""
     shop.send("u-1", ("view", ITEMS[0]))
-    services.events.ensure_group()
     worker._step()
     graph = services.graph
     graph.write(lambda tx: learned.register_model(tx, FIRST, {}))

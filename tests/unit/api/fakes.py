@@ -11,6 +11,7 @@ from interest_graph.documents import Document, Page
 from interest_graph.errors import InterestGraphError, NotFoundError
 from interest_graph.event_stream import Accepted, Status
 from interest_graph.explain import Contribution, Edge, Explanation, Node
+from interest_graph.lease import Lease
 from interest_graph.recommend import Query, Recommendations, RecommendedItem, WhyEmpty
 from interest_graph.serving_state import Manifest
 from interest_graph.settings import Settings
@@ -77,6 +78,14 @@ class FakeEvents:
         if self.error:
             raise self.error
         return len(self.sent)
+
+    def lengths(self) -> list[int]:
+        """As EventStream."""
+        return [self.length(), 0]
+
+    def leases(self) -> dict[int, Lease]:
+        """As EventStream: one of two partitions has an owner."""
+        return {0: Lease("host-1", 9.0), 1: Lease("host-2", 0.0)}
 
     def dead_letters(self) -> int:
         """As EventStream."""

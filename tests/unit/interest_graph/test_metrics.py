@@ -32,7 +32,7 @@ def test_names_follow_the_rules() -> None:
         assert family.name.startswith("interest_graph_")
         name = family.name + ("_total" if family.type == "counter" else "")
         counts_things = family.type == "gauge" and family.name.endswith(
-            ("entries", "letters", "nodes")
+            ("entries", "letters", "nodes", "partitions")
         )
         assert name.endswith(UNITS) or counts_things, name
         for sample in family.samples:

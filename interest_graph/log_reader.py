@@ -1,0 +1,66 @@
+"""Reads the partitions that an ingest worker owns, each in its order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .event_stream import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .event_stream import Entry, EventStream
+
+BEGIN = "0-0"
+
+
+class LogReader:
+    """What there is to read of some partitions.
+
+    What was read is done before more is read, so that a read begins at the oldest entry that is
+    there: nothing is handed out, and nobody has to be asked for anything back. Only what failed
+    lies before it until its next attempt.
+
+    Args:
+        stream: The log.
+        partitions: Those to read from the beginning.
+    """
+
+    def __init__(self, stream: EventStream, partitions: Iterable[int] = ()) -> None:
+        self._stream = stream
+        self._after = dict.fromkeys(partitions, BEGIN)
+        self._attempts: dict[tuple[int, str], int] = {}
+
+    def start(self, partition: int) -> None:
+        """Read a partition too, from its oldest entry on."""
+        self._after[partition] = BEGIN
+
+    def stop(self, partition: int) -> None:
+        """Read a partition no longer."""
+        self._after.pop(partition, None)
+        for key in [key for key in self._attempts if key[0] == partition]:
+            del self._attempts[key]
+
+    def read(self, count: int, block_ms: int) -> list[Entry]:
+        """Entries, oldest first, at most `count` of each partition; waits for the first."""
+        found = self._stream.read(self._after, count, block_ms)
+        if not self._attempts:
+            return found
+        return [
+            replace(entry, deliveries=1 + self._attempts.pop((entry.partition, entry.entry_id), 0))
+            for entry in found
+        ]
+
+    def set_aside(self, entries: Sequence[Entry]) -> None:
+        """Leave out what failed until `try_again`."""
+        for entry in entries:
+            if entry.partition not in self._after:
+                continue
+            self._attempts[entry.partition, entry.entry_id] = entry.deliveries
+            if entry.place > place_of(self._after[entry.partition]):
+                self._after[entry.partition] = entry.entry_id
+
+    def try_again(self) -> None:
+        """Read what was set aside once more."""
+        self._after = dict.fromkeys(self._after, BEGIN)
