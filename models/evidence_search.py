@@ -10,11 +10,11 @@ import numpy.typing as npt
 from scipy import sparse
 
 from .evaluation.metrics import MAIN_METRIC, evaluate
-from .item_evidence import EvidenceConfig, evidence, strongest
+from .item_evidence import EvidenceConfig, Matrix, evidence, strongest
 from .sequences import newest_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from interest_graph.interaction_graph import InteractionGraph
 
@@ -25,19 +25,27 @@ MAX_EVENTS = 50
 STEPS: dict[str, tuple[float, ...]] = {
     "history_decay": (0.3, 0.5, 0.65, 0.8, 0.9, 0.96, 1.0),
     "target_power": (0.0, 0.1, 0.25, 0.4, 0.5, 0.65, 0.8),
+    "user_power": (0.0, 0.25, 0.5, 0.75, 1.0),
     "source_power": (0.0, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0),
     "reverse": (0.0, 0.1, 0.25, 0.5, 0.75, 1.0),
     "distance_decay": (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
     "half_life_days": (7.0, 15.0, 30.0, 60.0, 120.0, 365.0, 3650.0),
     "smoothing": (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0),
     "window": (5, 10, 20, 40, 60),
+    "borrowed": (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
 }
 ROUNDS = 2
-ANY_ORDER = ("target_power", "source_power", "smoothing")  # what matters where nothing came first
+# What matters where nothing came first.
+ANY_ORDER = ("target_power", "user_power", "source_power", "smoothing", "borrowed")
 
 
 def search_evidence(
-    graph: InteractionGraph, check: Cases, edges_per_item: int, start: EvidenceConfig
+    graph: InteractionGraph,
+    check: Cases,
+    edges_per_item: int,
+    start: EvidenceConfig,
+    lent: Matrix | None = None,
+    wanted: Collection[str] = tuple(STEPS),
 ) -> tuple[EvidenceConfig, float]:
     """Coordinate search for the evidence with which a plain neighbourhood validates best.
 
@@ -51,6 +59,8 @@ def search_evidence(
         check: The validation.
         edges_per_item: Strongest edges that are kept of each item.
         start: Where the search begins.
+        lent: The shares in which items borrow evidence, as of `models.likeness.lenders`.
+        wanted: What is searched; the rest stays as it is.
 
     Returns:
         The evidence, and the decay of a user's events from one to the next older one.
@@ -62,7 +72,7 @@ def search_evidence(
         config = replace(start, **{name: point[name] for name in point if name != "history_decay"})
         if config not in known:
             known.clear()
-            rows, columns, values = strongest(evidence(graph, config), edges_per_item)
+            rows, columns, values = strongest(evidence(graph, config, lent), edges_per_item)
             shape = (graph.num_items, graph.num_items)
             known[config] = sparse.csr_array((values, (rows, columns)), shape=shape)
         ranker = _Neighborhood(known[config], point["history_decay"])
@@ -70,7 +80,11 @@ def search_evidence(
         return metrics.get(f"new_{MAIN_METRIC}", metrics.get(MAIN_METRIC, 0.0))
 
     point = {name: getattr(start, name) for name in STEPS if name != "history_decay"}
-    names = tuple(STEPS) if ordered else ANY_ORDER
+    names = [
+        name
+        for name in (STEPS if ordered else ANY_ORDER)
+        if name in wanted and (name != "borrowed" or (lent is not None and lent.nnz))
+    ]
     best = _climb({"history_decay": 0.9 if ordered else 1.0} | point, judge, names)
     decay = float(best.pop("history_decay"))
     return replace(start, **best), decay

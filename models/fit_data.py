@@ -11,6 +11,7 @@ import torch
 
 from .item_graph import ItemEdges, alike, build_edges, text_directions
 from .item_table import Identities, ItemTable, build_table, learn_identities
+from .likeness import lenders
 from .past_popularity import PastPopularity, past_popularity
 from .recommender import RecommenderConfig
 
@@ -92,6 +93,7 @@ def make_fit_data(
         edges_per_item=config.similar_items,
         text_edges=config.text_edges,
         fold_of_user=folds,
+        lent=lenders(graph, directions, words=config.words) if config.evidence.borrowed else None,
     )
     identities = learn_identities(graph, of_nodes=config.identities, of_words=config.words)
     popularity = graph.popularity(now, config.popularity_half_life_days)

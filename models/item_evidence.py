@@ -14,7 +14,10 @@ from interest_graph.interaction_graph import DAY_S, InteractionGraph
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Matrix = sparse.csr_array[Any, Any]
 TYPICAL = 0.4
+MOST_LENT = 100
+MOST_BORROWED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class EvidenceConfig:
         source_power: Exponent of the source's events in the normalisation.
         target_power: Exponent of the target's events.
         smoothing: Added to the events of an item before it is divided by them.
+        user_power: Exponent of a user's events; who takes everything says less with each pair.
+        borrowed: Weight of what items that read alike have of evidence.
     """
 
     window: int = 20
@@ -38,24 +43,44 @@ class EvidenceConfig:
     source_power: float = 0.5
     target_power: float = 0.5
     smoothing: float = 5.0
+    user_power: float = 0.0
+    borrowed: float = 0.0
 
 
-def evidence(graph: InteractionGraph, config: EvidenceConfig) -> sparse.csr_array:
+def evidence(
+    graph: InteractionGraph, config: EvidenceConfig, lent: Matrix | None = None
+) -> sparse.csr_array:
     """Normalised evidence of every pair (source row, target row), an (n, n) sparse matrix.
 
-        e_ji = c Σ decay^(distance - 1) · 2^(-age / half-life) / (n_j + s)^a (n_i + s)^b
+        e_ji = c Σ decay^(distance - 1) · 2^(-age / half-life) / m_u^p (n_j + s)^a (n_i + s)^b
 
-    over the pairs of events of one user in which j comes before i, and, times `reverse`, of those
-    in which it comes after; events at the same moment count in full in both directions. The
-    diagonal says how often an item is wanted again. Where nothing came first, all events being of
-    one moment, every pair of a user counts alike, however far apart. The constant c makes the
-    strongest edge of an item to another `TYPICAL` on average, whatever the exponents.
+    over the pairs of events of one user u, who has m_u events, in which j comes before i, and,
+    times `reverse`, of those in which it comes after; events at the same moment count in full in
+    both directions. The diagonal says how often an item is wanted again. Where nothing came first,
+    all events being of one moment, every pair of a user counts alike, however far apart. The
+    constant c makes the strongest edge of an item to another `TYPICAL` on average, whatever the
+    exponents.
+
+    To that an item adds what others lend it:
+
+        e_ji + b Σ_k S_ik e_jk
+
+    the evidence of what is said of it, so that a new item is followed to as its likes are.
+
+    Args:
+        graph: The events.
+        config: Windows, decays, norms, and b.
+        lent: (items, items) S, as of `models.likeness.lenders`; None for none.
     """
-    return evidence_by_fold(graph, config, np.zeros(len(graph.user_ids), np.int64))[0]
+    alone = np.zeros(len(graph.user_ids), np.int64)
+    return evidence_by_fold(graph, config, alone, lent)[0]
 
 
 def evidence_by_fold(
-    graph: InteractionGraph, config: EvidenceConfig, fold_of_user: Ints
+    graph: InteractionGraph,
+    config: EvidenceConfig,
+    fold_of_user: Ints,
+    lent: Matrix | None = None,
 ) -> list[sparse.csr_array]:
     """The evidence of all events, and then for each fold that of the users outside it.
 
@@ -63,16 +88,18 @@ def evidence_by_fold(
         graph: The events.
         config: Windows, decays and norms.
         fold_of_user: (users,) int64.
+        lent: As for `evidence`.
     """
     user, item, time = graph.event_user, graph.event_item, graph.event_time
     weight = np.asarray(graph.event_weights, dtype=np.float64)[graph.event_type]
     now = float(time.max()) if len(time) else 0.0
     weight = np.sqrt(weight) * np.exp2(-(now - time) / DAY_S / config.half_life_days / 2)
+    in_pairs = weight * np.bincount(user)[user] ** (-config.user_power / 2)
     items, folds = graph.num_items, int(fold_of_user.max(initial=0)) + 1
     if graph.has_order:
-        counted = _ordered_pairs(graph, weight, config, fold_of_user, folds)
+        counted = _ordered_pairs(graph, in_pairs, config, fold_of_user, folds)
     else:
-        counted = _all_pairs(graph, weight, fold_of_user, folds)
+        counted = _all_pairs(graph, in_pairs, fold_of_user, folds)
     events = []
     for fold in range(folds):
         inside = fold_of_user[user] == fold
@@ -84,6 +111,8 @@ def evidence_by_fold(
             _normalised(whole - part, count - some, config)
             for part, some in zip(counted, events, strict=True)
         ]
+    if lent is not None and config.borrowed:
+        normalised = [_with_borrowed(one, lent, config.borrowed) for one in normalised]
     scale = np.float32(_scale(normalised[0]))
     return [sparse.csr_array(one * scale) for one in normalised]
 
@@ -177,6 +206,23 @@ def _normalised(
     )
     normalised.sum_duplicates()
     return normalised
+
+
+def _with_borrowed(direct: sparse.csr_array, lent: Matrix, amount: float) -> sparse.csr_array:
+    """Add what items lend each other; of it the `MOST_BORROWED` strongest of each item count."""
+    rows, columns, values = strongest(_between_items(direct), MOST_LENT)
+    own = sparse.csr_array((values, (rows, columns)), shape=direct.shape)
+    rows, columns, values = strongest(_between_items(own @ lent.T), MOST_BORROWED)
+    borrowed = sparse.csr_array((values * np.float32(amount), (rows, columns)), shape=direct.shape)
+    return sparse.csr_array(direct + borrowed)
+
+
+def _between_items(matrix: Matrix) -> sparse.csr_array:
+    """The matrix without its diagonal."""
+    entries = matrix.tocoo()
+    other = entries.row != entries.col
+    places = (entries.row[other], entries.col[other])
+    return sparse.csr_array((entries.data[other], places), shape=matrix.shape)
 
 
 def strongest(matrix: sparse.csr_array, count: int) -> tuple[Ints, Ints, Floats]:

@@ -115,6 +115,7 @@ def build_edges(
     edges_per_item: int,
     text_edges: int,
     fold_of_user: Ints,
+    lent: sparse.csr_array | None = None,
 ) -> ItemEdges:
     """Choose the edges and describe them.
 
@@ -130,8 +131,9 @@ def build_edges(
         edges_per_item: Most edges that leave an item.
         text_edges: Of these, how many at least are kept for alike texts.
         fold_of_user: (users,) int64, the fold of each user.
+        lent: The shares in which items borrow evidence, as of `models.likeness.lenders`.
     """
-    matrices = evidence_by_fold(graph, config, fold_of_user)
+    matrices = evidence_by_fold(graph, config, fold_of_user, lent)
     again = np.arange(graph.num_items if matrices[0].diagonal().any() else 0)
     found = []
     for matrix in matrices:

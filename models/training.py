@@ -17,8 +17,11 @@ from .baselines import tune_baselines
 from .checkpoint import publish
 from .evaluation.metrics import Evaluation, balanced, evaluate
 from .evaluation.splits import temporal
+from .evidence_search import search_evidence
 from .fit_data import FitData, Texts, make_fit_data, model_shape
 from .fitting import Fit, Fitted
+from .item_graph import text_directions
+from .likeness import lenders
 from .published_ranker import PublishedRanker
 from .tensorboard_log import tensorboard_log
 from .text_encoder import TextEncoder, cached_embeddings, choose_device
@@ -148,6 +151,9 @@ class _Training:
         """Tune and judge the baselines; the evidence that serves the item graph best."""
         self._progress(Progress("baselines", 0, 1))
         best, rankers = tune_baselines(past, check, test)
+        config = self._config
+        lent = lenders(past, text_directions(self._texts.items, config.dim), words=config.words)
+        best, _ = search_evidence(past, check, config.similar_items, best, lent, ("borrowed",))
         judged = {name: evaluate(ranker, test).metrics for name, ranker in rankers.items()}
         self._progress(Progress("baselines", 1, 1))
         return best, judged

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from models.evaluation.contender import Fitted, Hyperparameters
+from models.likeness import Matrix, word_vectors
 
 from .history import user_vectors
 from .infeasible import InfeasibleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from scipy import sparse
 
     from interest_graph.interaction_graph import InteractionGraph
     from models.evaluation.cases import Cases
@@ -27,12 +27,12 @@ TIE_BREAK = 1e-6
 
 
 class TextKNN:
-    """Recency-weighted mean cosine of an item's text to those of the user's newest items.
+    """Recency-weighted mean likeness of an item's text to those of the user's newest items.
 
-        s(u, i) = Σ_j x_uj · cos(t_j, t_i) / Σ_j x_uj
+        s(u, i) = Σ_j x_uj · ((1 - w) cos(t_j, t_i) + w cos(k_j, k_i)) / Σ_j x_uj
 
-    over the newest events with decay by rank and age; where nothing is said of either, the mean
-    cosine is 0 and popularity decides.
+    over the newest events with decay by rank and age; t are text embeddings, k words weighed by how
+    rare they are (tf–idf). Where nothing is said of either, popularity decides.
     """
 
     name = "text_knn"
@@ -42,11 +42,13 @@ class TextKNN:
         "history_decay": 0.8,
         "history_half_life_days": 3650.0,
         "centered": True,
+        "words": 0.0,
     }
 
     def __init__(self, context: Context) -> None:
         self._embeddings = context.text_embeddings
         self._made: Floats | None = None
+        self._words: Matrix | None = None
 
     def fit(
         self,
@@ -55,7 +57,7 @@ class TextKNN:
         seed: int,
         check: Cases | None,
     ) -> Fitted:
-        """Embed the texts, once.
+        """Embed the texts and count their words, once.
 
         Raises:
             InfeasibleError: The items have no texts.
@@ -66,6 +68,9 @@ class TextKNN:
             raise InfeasibleError(msg)
         if self._made is None:
             self._made = self._embeddings()
+        if self._words is None:
+            self._words = word_vectors(graph.item_texts)
+        share = float(hyperparameters.get("words", 0.0))
         directions = unit_rows(self._made, centered=bool(hyperparameters["centered"]))
         vectors = partial(
             user_vectors,
@@ -75,29 +80,38 @@ class TextKNN:
         )
         popularity = np.bincount(graph.event_item, minlength=graph.num_items).astype(np.float32)
         popularity /= max(popularity.max(initial=0.0), 1.0)
-        return Fitted(TextRanker(directions, vectors, popularity * TIE_BREAK))
+        said = directions * np.float32((1 - share) ** 0.5), self._words * np.float32(share**0.5)
+        return Fitted(TextRanker(*said, vectors, popularity * TIE_BREAK))
 
 
 class TextRanker:
-    """Scores by direction.
+    """Scores by direction and words.
 
     Args:
-        directions: (items, d) float32 of length one, or zero for nothing said.
+        directions: (items, d) float32, zero for nothing said.
+        words: (items, words) float32 sparse, likewise.
         vectors: What the users of cases took, (cases, items) sparse.
         rest: (items,) float32, what decides between equals.
     """
 
     def __init__(
-        self, directions: Floats, vectors: Callable[[Cases], sparse.csr_array], rest: Floats
+        self,
+        directions: Floats,
+        words: Matrix,
+        vectors: Callable[[Cases], sparse.csr_array],
+        rest: Floats,
     ) -> None:
-        self._directions, self._vectors, self._rest = directions, vectors, rest
+        self._directions, self._words = directions, words
+        self._vectors, self._rest = vectors, rest
 
     def __call__(self, cases: Cases) -> Floats:
         """Scores of all items for some cases."""
         taken = self._vectors(cases)
         total = np.maximum(np.asarray(taken.sum(axis=1)), 1e-12)[:, None]
-        profile = np.asarray(taken @ self._directions) / total
-        return np.asarray(profile @ self._directions.T + self._rest, np.float32)
+        score = np.asarray(taken @ self._directions) @ self._directions.T
+        if self._words.nnz:
+            score = score + (sparse.csr_array(taken @ self._words) @ self._words.T).toarray()
+        return np.asarray(score / total + self._rest, np.float32)
 
 
 def unit_rows(embeddings: Floats, *, centered: bool) -> Floats:

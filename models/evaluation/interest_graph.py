@@ -17,6 +17,8 @@ from models.fitting import Fit, Fitted
 from models.graph_encoder import GraphEncoderConfig
 from models.interest_encoder import InterestEncoderConfig
 from models.item_evidence import EvidenceConfig
+from models.item_graph import text_directions
+from models.likeness import lenders
 from models.popularity_search import search_popularity
 from models.recommender import RecommenderConfig
 from models.training_config import TrainingConfig
@@ -120,7 +122,7 @@ class InterestGraph:
         given = dict(hyperparameters)
         if check is not None:
             check = _sample(check, CHECK_CASES)
-            given |= _search(graph, check, given)
+            given |= _search(graph, check, given, self._context)
         config, texts = _config(given, seed, graph), _texts(graph, self._context)
         graph, texts, config = leave_out(self._without, graph, texts, config)
         now = float(graph.event_time.max(initial=0.0))
@@ -184,7 +186,9 @@ def _sample(check: Cases, count: int) -> Cases:
     return check.take(np.sort(chosen))
 
 
-def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> dict[str, Any]:
+def _search(
+    graph: InteractionGraph, check: Cases, given: Mapping[str, Any], context: Context
+) -> dict[str, Any]:
     """What is found before the fit: evidence, how fast popularity fades, and what is asked for.
 
     Where several items are wanted `within` some time, targets of the training are drawn from all
@@ -194,7 +198,8 @@ def _search(graph: InteractionGraph, check: Cases, given: Mapping[str, Any]) -> 
     if "evidence" in given:
         return {}
     some = _sample(check, SEARCH_CASES)
-    evidence, decay = search_evidence(graph, some, given["similar_items"], EvidenceConfig())
+    lent = lenders(graph, text_directions(_texts(graph, context).items, given["dim"]))
+    evidence, decay = search_evidence(graph, some, given["similar_items"], EvidenceConfig(), lent)
     several = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
     within = several and check.candidates is None
     return {

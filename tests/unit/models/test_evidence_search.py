@@ -51,12 +51,13 @@ def test_without_order_every_pair_counts_alike() -> None:
     assert config == replace(
         EvidenceConfig(), **{name: getattr(config, name) for name in ANY_ORDER}
     )
-    raw = EvidenceConfig(half_life_days=1e9, source_power=0, target_power=0)
+    raw = EvidenceConfig(half_life_days=1e9, source_power=0, target_power=0, user_power=0.5)
     found = evidence(graph, raw).toarray()
     weights = np.asarray(graph.event_weights)[graph.event_type] ** 0.5
     taken = np.zeros((len(graph.user_ids), graph.num_items))
     np.add.at(taken, (graph.event_user, graph.event_item), weights)
-    expected = taken.T @ taken
+    events = np.bincount(graph.event_user)
+    expected = taken.T @ (taken / events[:, None] ** 0.5)
     np.fill_diagonal(expected, 0)
     np.testing.assert_allclose(found * expected.sum() / found.sum(), expected, rtol=1e-4)
 
