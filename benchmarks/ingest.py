@@ -77,13 +77,15 @@ def accepted_per_s(stack: Target, events: list[dict[str, Any]]) -> float:
 
 def into_graph_per_s(stack: Target, paths: StackPaths, events: int) -> float:
     """Events a second that the ingest worker moves into Neo4j, once it runs."""
-    start(next(p for p in programs(paths, stack.settings) if p.name == INGEST), paths)
-    while _length(stack) == events:
-        time.sleep(0.01)
-    began = time.perf_counter()
-    while _length(stack):
-        time.sleep(0.01)
-    return events / (time.perf_counter() - began)
+    with closing(connect(stack.settings.log_url, stack.settings)) as client:
+        log = EventStream(client, stack.settings)
+        start(next(p for p in programs(paths, stack.settings) if p.name == INGEST), paths)
+        while log.length() == events:
+            time.sleep(0.01)
+        began = time.perf_counter()
+        while log.length():
+            time.sleep(0.01)
+        return events / (time.perf_counter() - began)
 
 
 def bare_merge_per_s(stack: Target, events: list[dict[str, Any]]) -> float:

@@ -292,17 +292,17 @@ class EventStream:
         Raises:
             LeaseLostError: Somebody else owns some of the partitions; their entries stay.
         """
-        lost = []
         by_partition = sorted(entries, key=lambda entry: entry.partition)
-        for partition, group in groupby(by_partition, key=lambda entry: entry.partition):
-            ids = [entry.entry_id for entry in group]
-            with translated(StreamUnavailableError, "the event log"):
-                done = self._acknowledge(
-                    keys=[keys.partition_key(partition), keys.LEASES],
-                    args=[partition, owner, *ids],
-                )
-            if not done:
-                lost.append(partition)
+        partitions = []
+        with translated(StreamUnavailableError, "the event log"):
+            pipeline = self._client.pipeline(transaction=False)  # one answer, and one write to disk
+            for partition, group in groupby(by_partition, key=lambda entry: entry.partition):
+                ids = [entry.entry_id for entry in group]
+                names = [keys.partition_key(partition), keys.LEASES]
+                self._acknowledge(keys=names, args=[partition, owner, *ids], client=pipeline)
+                partitions.append(partition)
+            answers = pipeline.execute()
+        lost = [number for number, done in zip(partitions, answers, strict=True) if not done]
         if lost:
             raise LeaseLostError(lost)
 
