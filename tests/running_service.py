@@ -107,7 +107,13 @@ def small_journey() -> CompleteJourney:
 @pytest.fixture(scope="session")
 def running_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A stack with real data, loaded through the REST API, and a model trained on it."""
-    data_dir = tmp_path_factory.mktemp("stack")
+    with run_service(tmp_path_factory.mktemp("stack")) as service:
+        yield service
+
+
+@contextlib.contextmanager
+def run_service(data_dir: Path) -> Iterator[RunningService]:
+    """Such a stack in a directory, as long as it is needed."""
     try:
         command(data_dir, "up", "--detach")
         scopes = ("events:write", "catalog:write", "read")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import math
 import os
 import sys
+import threading
+import time
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from interest_graph.roll_out import roll_out
 from interest_graph.services import build_services
 from models.item_encoder import ItemEncoder
 from tests.faults.checks import (
+    check_accepted_once,
     check_answers,
     check_dead_letters,
     check_facts,
@@ -33,16 +36,18 @@ from tests.faults.checks import (
 )
 from tests.faults.faults import Faults
 from tests.faults.load import Load
+from tests.faults.outcome import Outcome, cost_of
 from tests.faults.second_model import copy_model
 from tests.faults.supervised_stack import SupervisedStack
 from tests.running_service import command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.running_service import RunningService
 
+SAMPLE_S = 0.5
 PREFIX = "INTEREST_GRAPH_TEST_FAULT_"
 USUAL = {"SEED": "1", "SECONDS": "180", "COUNT": "15"}
 
@@ -75,12 +80,8 @@ class Campaign:
         return self.seconds * 3 + 600
 
 
-def run_campaign(service: RunningService, campaign: Campaign) -> None:
-    """Load and faults, then every check.
-
-    Raises:
-        AssertionError: A check does not hold.
-    """
+def run_campaign(service: RunningService, campaign: Campaign) -> Outcome:
+    """Load and faults, then every check; what does not hold is in the outcome."""
     prefix = f"chaos-{uuid.uuid4().hex[:6]}"
     made = command(service.paths.data_dir, "key", "create", "--scope", "admin", "--json")
     version = str(service.redis.hget("ig:manifest", "model_version"), "utf-8")
@@ -90,14 +91,14 @@ def run_campaign(service: RunningService, campaign: Campaign) -> None:
     service.redis.delete("ig:dead")
     rebuilder(service)()  # what an earlier run with a bug has spoiled is not this one's
     try:
-        _run(service, campaign, prefix, json.loads(made)["key"], models)
+        return _run(service, campaign, prefix, json.loads(made)["key"], models)
     finally:
         service.redis.delete("ig:dead")
 
 
 def _run(
     service: RunningService, campaign: Campaign, prefix: str, key: str, models: list[Path]
-) -> None:
+) -> Outcome:
     """The run on a stack that is ready."""
     with SupervisedStack(service, campaign.bug) as stack:
         load = Load(
@@ -111,23 +112,82 @@ def _run(
         )
         faults = Faults(stack, tolerant(swapper(service, models)), tolerant(rebuilder(service)))
         service.wait(lambda: stack.all_run() and reachable(service), "every process to answer")
-        load.start()
+        with watched_log(service) as backlog:
+            load.start()
+            try:
+                faults.run(campaign.seconds, campaign.count, campaign.seed, tell)
+            finally:
+                faults.heal()
+                load.stop()
+            service.wait(lambda: stack.all_run() and reachable(service), "every process to answer")
+            healed = time.monotonic()
+            failed = failures({"backlog": lambda: wait_until_quiet(service)})
+            drained_s = time.monotonic() - healed
+        failed |= failures(
+            {
+                "answers": lambda: check_answers(load.ledger, faults.happened),
+                "accepted once": lambda: check_accepted_once(load.ledger),
+                "facts": lambda: check_facts(service, prefix, load.ledger),
+                "dead letters": lambda: check_dead_letters(service, load.ledger),
+                "histories": lambda: check_histories(service),
+                "revisions": lambda: check_revisions(service),
+                "interests": lambda: check_interests(service, load.users()),
+                "processes": lambda: check_processes(stack, faults, campaign.count),
+            }
+        )
+    ledger = load.ledger
+    return Outcome(
+        campaign.seed,
+        campaign.seconds,
+        len(ledger.accepted),
+        dict(ledger.counts),
+        [cost_of(one, ledger, backlog) for one in faults.happened],
+        drained_s,
+        failed,
+    )
+
+
+def failures(checks: dict[str, Callable[[], object]]) -> dict[str, str]:
+    """By name of the check what does not hold."""
+    failed = {}
+    for name, check in checks.items():
         try:
-            faults.run(campaign.seconds, campaign.count, campaign.seed)
-        finally:
-            faults.heal()
-            load.stop()
-        service.wait(lambda: stack.all_run() and reachable(service), "every process to answer")
-        report(campaign, load, faults)
-        wait_until_quiet(service)
-        check_answers(load.ledger, faults.happened)
-        check_facts(service, prefix, load.ledger)
-        check_dead_letters(service, load.ledger)
-        check_histories(service)
-        check_revisions(service)
-        check_interests(service, load.users())
-        assert not stack.errors
-        assert len(faults.happened) >= campaign.count
+            check()
+        except AssertionError as error:
+            failed[name] = str(error)
+    return failed
+
+
+def check_processes(stack: SupervisedStack, faults: Faults, count: int) -> None:
+    """Every process could be started again, and enough went wrong."""
+    assert not stack.errors, stack.errors
+    assert len(faults.happened) >= count
+
+
+@contextlib.contextmanager
+def watched_log(service: RunningService) -> Iterator[list[tuple[float, int]]]:
+    """When the log had how many entries, sampled while this lasts."""
+    samples: list[tuple[float, int]] = []
+    done = threading.Event()
+
+    def watch() -> None:
+        with closing(build_services(service.settings)) as services:
+            while not done.wait(SAMPLE_S):
+                with contextlib.suppress(InterestGraphError, RedisError):
+                    samples.append((time.time(), services.events.length()))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        done.set()
+        thread.join()
+
+
+def tell(name: str) -> None:
+    """Say which fault begins."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {name}\n")
 
 
 def reachable(service: RunningService) -> bool:
@@ -181,16 +241,3 @@ def tolerant(work: Callable[[], None]) -> Callable[[], None]:
             sys.stderr.write(f"{error}\n")
 
     return run
-
-
-def report(campaign: Campaign, load: Load, faults: Faults) -> None:
-    """Say what happened, for who reads the log of a run."""
-    ledger = load.ledger
-    sys.stderr.write(
-        f"\nseed {campaign.seed}: {len(ledger.accepted)} events, {dict(ledger.counts)}\n"
-    )
-    ends = [one.began for one in faults.happened[1:]] + [math.inf]
-    for one, end in zip(faults.happened, ends, strict=True):
-        errors = sum(one.began <= at < end for at, _, _ in ledger.server_errors)
-        lost = sum(one.began <= at < end for at in ledger.unanswered)
-        sys.stderr.write(f"  {one.name}: until the next {errors} errors, {lost} unanswered\n")

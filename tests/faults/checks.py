@@ -49,6 +49,12 @@ def check_facts(service: RunningService, prefix: str, ledger: Ledger) -> None:
     assert len(found) == len(set(found)), "an event is a fact twice"
 
 
+def check_accepted_once(ledger: Ledger) -> None:
+    """However often and at once an event was sent, at most one answer said that it was new."""
+    new, sent = ledger.counts["events"], len(ledger.accepted)
+    assert new <= sent, f"{new - sent} events were accepted twice"
+
+
 def check_dead_letters(service: RunningService, ledger: Ledger) -> None:
     """Dead letters are the poison and nothing else."""
     letters = [*DeadLetters(service.redis, service.settings).all()]

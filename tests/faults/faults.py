@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FREEZE_S = 10.0
 SECOND_INGEST = f"{INGEST}-2"
+AT_ONCE = 8
 LINK_S = 5.0
 DELAY_S = 0.5
 MEMORY_S = 3.0
@@ -36,6 +38,21 @@ VICTIMS = {
     "Redis": (REDIS, False),
     "Neo4j": (NEO4J, False),
 }
+
+
+def struck_by(name: str) -> str:
+    """The process, link or command that a fault strikes; two faults of one thing never overlap."""
+    words = next((words for words in VICTIMS if f" of {words}" in name), name.partition(":")[0])
+    return VICTIMS[words][0] if words in VICTIMS else words
+
+
+def _over(one: Future[None]) -> bool:
+    """Whether a fault is healed.
+
+    Raises:
+        Exception: What was not expected to happen in it.
+    """
+    return one.done() and one.result() is None
 
 
 @dataclass
@@ -81,18 +98,42 @@ class Faults:
         }
         self.happened: list[Happened] = []
 
-    def run(self, seconds: float, least: int, seed: int) -> None:
-        """Let faults happen one after the other, seeded, for a time and until there are enough."""
+    def run(
+        self, seconds: float, least: int, seed: int, tell: Callable[[str], object] = str
+    ) -> None:
+        """Let faults begin one after the other, seeded, for a time and until there are enough.
+
+        One may begin while another one lasts, unless both strike the same process or link.
+
+        Args:
+            seconds: For how long.
+            least: How many at least.
+            seed: Of which, and when.
+            tell: Told the name of each as it begins.
+        """
         chance = random.Random(seed)
         deadline, names = time.monotonic() + seconds, sorted(self.known)
         order = chance.sample(names, len(names))
-        while time.monotonic() < deadline or len(self.happened) < least:
-            name = order.pop() if order else chance.choice(names)
-            one = Happened(name, time.time())
-            self.happened.append(one)
-            self.known[name]()
-            one.ended = time.time()
-            time.sleep(chance.uniform(*BETWEEN_S))
+        lasting: dict[str, Future[None]] = {}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while time.monotonic() < deadline or len(self.happened) < least:
+                lasting = {what: one for what, one in lasting.items() if not _over(one)}
+                free = [name for name in order or names if struck_by(name) not in lasting]
+                if free:
+                    name = free[-1] if order else chance.choice(free)
+                    order = [one for one in order if one != name]
+                    tell(name)
+                    lasting[struck_by(name)] = pool.submit(self._happen, name)
+                time.sleep(chance.uniform(*BETWEEN_S))
+        for one in lasting.values():
+            one.result()
+
+    def _happen(self, name: str) -> None:
+        """Let a fault begin, last and be healed."""
+        one = Happened(name, time.time())
+        self.happened.append(one)
+        self.known[name]()
+        one.ended = time.time()
 
     def heal(self) -> None:
         """Nothing is held back, frozen or bounded any more."""

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ import requests
 
 SENDERS, BATCH, EVENTS_PER_S = 4, 10, 200
 READERS, READS_PER_S = 4, 100
-DUPLICATES, LATE, CONFLICTS, POISON = 0.2, 0.05, 0.01, 0.01
+DUPLICATES, TWINS, LATE, CONFLICTS, POISON = 0.2, 0.05, 0.05, 0.01, 0.01
 USERS = 200
 TIMEOUT_S = 8.0
 PATIENCE_S = 0.2
@@ -36,6 +37,8 @@ class Ledger:
         server_errors: (when, status, what) of answers of 500 and above.
         wrong: Broken promises.
         unanswered: When requests got no answer in time, or lost their connection.
+        answers: (when, status, whether it was a degraded list) of every answer.
+        accepted_at: When events were answered with 202.
         counts: What was done how often.
     """
 
@@ -46,6 +49,8 @@ class Ledger:
     server_errors: list[tuple[float, int, str]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     unanswered: list[float] = field(default_factory=list)
+    answers: list[tuple[float, int, bool]] = field(default_factory=list)
+    accepted_at: list[float] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -137,13 +142,15 @@ class Load:
             time.sleep(PATIENCE_S)
 
     def _note(self, answer: requests.Response, path: str) -> None:
+        degraded = answer.ok and bool(answer.json().get("degraded"))
+        self.ledger.answers.append((time.time(), answer.status_code, degraded))
         if answer.status_code >= SERVER_ERROR:
             what = f"{path}: {answer.text[:200]}"
             self.ledger.server_errors.append((time.time(), answer.status_code, what))
 
     def _send(self, sender: int) -> None:
         """Events in batches at a steady rate, some sent again, some late, some in conflict."""
-        chance, session = random.Random(self._seed * 100 + sender), self._session()
+        chance, sessions = random.Random(self._seed * 100 + sender), [self._session()]
         sent: list[list[dict[str, Any]]] = []
         number, due = 0, time.monotonic()
         while not self._stop.is_set():
@@ -157,9 +164,24 @@ class Load:
             if chance.random() < CONFLICTS * BATCH:
                 batch = [*batch, {**chance.choice(batch), "value": 99.0}]
                 conflicts = {len(batch) - 1}
-            self._account(self._answered(session, "POST", "/v1/events", batch), batch, conflicts)
+            if chance.random() < TWINS:  # a client that does not wait for the first answer
+                sessions = [*sessions[:1], self._session()]
+            self._deliver(sessions, batch, conflicts)
+            sessions = sessions[:1]
             due += SENDERS * BATCH / EVENTS_PER_S
             time.sleep(max(0.0, due - time.monotonic()))
+
+    def _deliver(
+        self, sessions: list[requests.Session], batch: list[dict[str, Any]], conflicts: set[int]
+    ) -> None:
+        """Send a batch by each session, all at once."""
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            asked = [
+                pool.submit(self._answered, session, "POST", "/v1/events", batch)
+                for session in sessions
+            ]
+        for one in asked:
+            self._account(one.result(), batch, conflicts)
 
     def _event(self, chance: random.Random, name: str) -> dict[str, Any]:
         moment = datetime.now(UTC)
@@ -181,6 +203,7 @@ class Load:
         if answer.status_code != 202:
             self.ledger.wrong.append(f"events: {answer.status_code} {answer.text[:200]}")
             return
+        self.ledger.accepted_at.append(time.time())
         body = answer.json()
         refused = {fault["index"] for fault in body["rejected"]}
         if refused != conflicts:

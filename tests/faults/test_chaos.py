@@ -21,4 +21,5 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(CAMPAIGN.li
 
 def test_faults_lose_and_double_nothing(running_service: RunningService) -> None:
     """One seed: faults every 5 to 10 seconds under 200 events and 100 lists a second."""
-    run_campaign(running_service, CAMPAIGN)
+    outcome = run_campaign(running_service, CAMPAIGN)
+    assert not outcome.failed
