@@ -102,7 +102,7 @@ class Entry:
         kind: event, item, user, delete_item or delete_user.
         payload: JSON, or the id for a deletion.
         revision: Catalogue revision of items and users; 0 for events.
-        deliveries: The how manyeth attempt this is.
+        deliveries: Which attempt this is, from 1.
         since_ms: Of a user who was deleted and created again, when; 0 for all others.
         replayed: Whether it was a dead letter before.
         partition: Where it lies.
@@ -295,7 +295,8 @@ class EventStream:
         by_partition = sorted(entries, key=lambda entry: entry.partition)
         partitions = []
         with translated(StreamUnavailableError, "the event log"):
-            pipeline = self._client.pipeline(transaction=False)  # one answer, and one write to disk
+            # Together, so that the disk is waited for once and not for each partition.
+            pipeline = self._client.pipeline(transaction=False)
             for partition, group in groupby(by_partition, key=lambda entry: entry.partition):
                 ids = [entry.entry_id for entry in group]
                 names = [keys.partition_key(partition), keys.LEASES]

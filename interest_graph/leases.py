@@ -139,7 +139,7 @@ class Leases:
                     lambda tx, n=number: fences.raise_fence(tx, n, self.owner),  # type: ignore[misc]
                     timeout_s=RAISE_TIMEOUT_S,
                 )
-            except TransientError as error:
+            except (TransientError, SettingsError) as error:  # those before it are to be read
                 self._failures[number] += 1
                 logger.warning("fence_not_raised", partition=number, error=str(error))
                 break

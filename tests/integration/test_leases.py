@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interest_graph import redis_client as keys
-from interest_graph.errors import LeaseLostError, SettingsError
+from interest_graph.errors import GraphUnavailableError, LeaseLostError, SettingsError
 from interest_graph.graph import facts, fences
 from interest_graph.ingest import ingest
 from interest_graph.lease import read_leases
@@ -216,6 +216,25 @@ def test_a_worker_of_other_settings_owns_nothing(make: Any, events: EventStream)
     with pytest.raises(SettingsError, match="not 3 partitions"):
         make("strange", log_partitions=3).keep()
     assert len(make("right").keep().taken) == 8
+
+
+@pytest.mark.parametrize("error", [GraphUnavailableError("away"), SettingsError("no password")])
+def test_what_was_taken_before_a_fence_failed_is_read(
+    make: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Every partition is told of as taken once, whatever Neo4j says in the middle."""
+    original, failing = fences.raise_fence, [error]
+
+    def raise_fence(tx: Any, number: int, owner: str) -> int:
+        if number == 3 and failing:
+            raise failing.pop()
+        return original(tx, number, owner)
+
+    monkeypatch.setattr(fences, "raise_fence", raise_fence)
+    worker = make("w")
+    taken = [worker.keep().taken, worker.keep().taken]
+    assert taken == [[0, 1, 2], [4, 5, 6, 7, 3]]
+    assert worker.partitions == ALL
 
 
 def test_a_hot_item_is_touched_once_a_batch(
