@@ -13,6 +13,7 @@ from synthetic import make_graph
 from models.evaluation.splits import leave_one_out
 from models.evidence_search import ANY_ORDER, STEPS, _climb, search_evidence
 from models.item_evidence import TYPICAL, EvidenceConfig, evidence, strongest
+from models.likeness import lenders
 
 SHOP = make_graph(users=24, events=20)
 
@@ -40,6 +41,16 @@ def test_the_search_answers_with_evidence_and_a_decay() -> None:
     config, decay = search_evidence(split.train, split.check, 12, EvidenceConfig())
     assert decay in STEPS["history_decay"]
     assert evidence(SHOP, config).nnz
+
+
+def test_what_is_not_wanted_stays_and_nothing_is_borrowed_where_nothing_is_lent() -> None:
+    """Training searches what is borrowed alone; without lenders there is nothing to search."""
+    split, start = leave_one_out(SHOP), EvidenceConfig(window=5, borrowed=1.0)
+    lent = lenders(split.train, np.zeros((44, 1), np.float32))
+    found, decay = search_evidence(split.train, split.check, 12, start, lent, ("borrowed",))
+    assert decay == 0.9
+    assert found == replace(start, borrowed=found.borrowed)
+    assert search_evidence(split.train, split.check, 12, start, None, ("borrowed",))[0] == start
 
 
 def test_without_order_every_pair_counts_alike() -> None:
