@@ -1,4 +1,4 @@
-"""Serving: latency by concurrency and throughput of recommendations, next to a bare Flask route (WSGI).
+"""Serving: latency by concurrency and throughput of recommendations, next to a bare WSGI route.
 
 Usage: python -m benchmarks.serving --data-dir .interest-graph [--seconds 10] [--json FILE]
 """
