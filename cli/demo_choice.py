@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from interest_graph.history import HistoryEvent
 from interest_graph.interest import interest, scores
 from interest_graph.recommend import top_k
@@ -17,7 +19,6 @@ from interest_graph.recommend import top_k
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
     from interest_graph.published_model import PublishedModel
@@ -69,20 +70,21 @@ def choose(services: Services, candidates: Sequence[Candidate], event_type: str,
     seen_codes = [settings.event_type_names.index(name) for name in settings.seen_event_types]
     best, most = Choice(candidates[0].user_id, candidates[0].surprises[0], event_type), -1
     for candidate in candidates:
-        state = services.serving.read(candidate.user_id, with_seen=True)
+        state = services.serving.read(candidate.user_id)
         with recommender.lock:
             model = recommender.synchronise(state.manifest, state.catalog_revision)
             allowed = recommender.view.eligible(time.time())
-            allowed &= ~recommender.view.seen(state.seen, seen_codes)
-            before = _list(model, state.history, allowed, k)
-            known = {event.item_id for event in state.history}
+            allowed[recommender.view.seen(state.user.seen, seen_codes)] = False
+            history = state.user.history
+            before = _list(model, history, allowed, k)
+            known = {event.item_id for event in history}
             for item_id in candidate.surprises:
                 if item_id in known or item_id not in model.matrix.row_of:
                     continue
                 event = HistoryEvent(int(time.time() * 1000), "next", item_id, code)
                 others = allowed.copy()
                 others[model.matrix.row_of[item_id]] = False
-                after = _list(model, (*state.history, event), others, k)
+                after = _list(model, (*history, event), others, k)
                 fresh = len(after - before)
                 if fresh > most:
                     best, most = Choice(candidate.user_id, item_id, event_type), fresh
@@ -97,4 +99,4 @@ def _list(
 ) -> set[int]:
     """Rows of the `k` best items for a history."""
     felt = interest(model.encoder, model.matrix, history, int(time.time()))
-    return set(top_k(scores(model.matrix, felt), allowed, k))
+    return set(top_k(np.where(allowed, scores(model.matrix, felt), -np.inf), k))

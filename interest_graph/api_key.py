@@ -319,9 +319,10 @@ class KeyCheck:
     store: ApiKeyStore
     token: str
 
-    def ask(self, pipeline: Pipeline) -> None:
-        """Add one command to what is about to be sent."""
-        pipeline.hget(KEYS, key_id_of(self.token) or "")
+    @property
+    def field(self) -> tuple[str, str]:
+        """The record's place: name of the hash and of the field."""
+        return KEYS, key_id_of(self.token) or ""
 
     def hear(self, record: bytes | None) -> None:
         """Take the answer.

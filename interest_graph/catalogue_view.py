@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,23 @@ if TYPE_CHECKING:
     from .item_matrix import ItemMatrix
 
 Rows = npt.NDArray[np.bool_]
+
+
+class Barrier(NamedTuple):
+    """Which rows may be returned within a stretch of time.
+
+    Args:
+        values: (n,) float32, 0 for rows that may be returned and -inf for the others.
+        since: Seconds since 1970 from which this holds.
+        until: Seconds since 1970 before which this holds.
+    """
+
+    values: npt.NDArray[np.float32]
+    since: float
+    until: float
+
+
+NO_BARRIER = Barrier(np.zeros(0, np.float32), np.inf, -np.inf)
 
 
 class CatalogueView:
@@ -37,6 +54,8 @@ class CatalogueView:
         self._hashes = np.zeros(0, dtype=np.int64)
         self._members: dict[str, set[int]] = {}
         self._names: dict[str, str] = {}
+        self._by_hash = np.zeros(0, dtype=np.int64)
+        self._barrier = NO_BARRIER
 
     def update(self, revision: int, changes: Mapping[str, dict[str, Any] | None]) -> None:
         """Take over changed documents; `align` brings them into the rows."""
@@ -54,13 +73,17 @@ class CatalogueView:
         if matrix is not self._matrix:
             self._matrix = matrix
             self._members = {}
+            self._barrier = NO_BARRIER
             self._resize(0)
         start = len(self._visible)
+        if start < len(matrix.item_ids) or changed:
+            self._barrier = NO_BARRIER
         if start < len(matrix.item_ids):
             self._resize(len(matrix.item_ids))
             for row in range(start, len(matrix.item_ids)):
                 self._hashes[row] = item_hash(matrix.item_ids[row])
                 self._set(row, matrix.item_ids[row])
+            self._by_hash = np.argsort(self._hashes)
         for item_id in changed:
             row = matrix.row_of.get(item_id, start)
             if row < start:
@@ -70,6 +93,19 @@ class CatalogueView:
     def eligible(self, now: float) -> Rows:
         """Rows that may be returned at a time (seconds since 1970)."""
         return self._visible & (self._from <= now) & (now < self._until)
+
+    def barrier(self, now: float) -> npt.NDArray[np.float32]:
+        """(n,) float32, 0 for rows that may be returned at a time and -inf for the others.
+
+        Computed anew when the catalogue has changed, or when an item's time begins or ends.
+        """
+        if not self._barrier.since <= now < self._barrier.until:
+            values = np.where(self.eligible(now), np.float32(0), np.float32(-np.inf))
+            times = np.concatenate([self._from, self._until])
+            since = times.max(initial=-np.inf, where=times <= now)
+            until = times.min(initial=np.inf, where=times > now)
+            self._barrier = Barrier(values, float(since), float(until))
+        return self._barrier.values
 
     def is_eligible(self, item_id: str, now: float) -> bool:
         """The same of one item, from its document: what `eligible` must agree with."""
@@ -106,12 +142,14 @@ class CatalogueView:
                 rows[list(members)] = True
         return rows
 
-    def seen(self, members: npt.NDArray[np.int64], event_types: Sequence[int]) -> Rows:
-        """Rows that a user's seen set names with one of these event types."""
-        if not len(members):
-            return np.zeros(len(self._visible), dtype=np.bool_)
-        chosen = members[np.isin(members & 15, event_types)] >> 4
-        return np.isin(self._hashes, chosen)
+    def seen(
+        self, members: npt.NDArray[np.int64], event_types: Sequence[int]
+    ) -> npt.NDArray[np.int64]:
+        """Row numbers that a user's seen set names with one of these event types, ascending."""
+        chosen = np.unique(members[np.isin(members & 15, event_types)] >> 4)
+        places = np.searchsorted(self._hashes, chosen, sorter=self._by_hash)
+        rows = self._by_hash[np.minimum(places, max(0, len(self._by_hash) - 1))]
+        return np.sort(rows[self._hashes[rows] == chosen])
 
     def title(self, item_id: str) -> str | None:
         """What an item is called; None for a stub."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .errors import CheckpointError, DeltaGoneError, ExpiredError, NotFoundError
+from .history import pack
 from .interest import Contributions, Interest, contributions, interest
 from .recommend import declared_amount, declared_categories
 from .recommendation_id import context_digest, read_id
@@ -96,19 +97,19 @@ class Explainer:
             NotFoundError: There is no such item, or no such answer for this user.
             ExpiredError: The answer is too old, or what it was computed from is kept no longer.
         """
-        state = self._serving.read(user_id, with_seen=False)
-        declared = declared_categories(state.document)
+        state = self._serving.read(user_id)
+        declared = declared_categories(state.user.document)
         with self._recommender.lock:
             model = self._recommender.synchronise(state.manifest, state.catalog_revision)
             revision = state.history_revision
             if recommendation_id is None:
                 now = int(self._recommender.clock())
-                felt = interest(model.encoder, model.matrix, state.history, now)
+                felt = interest(model.encoder, model.matrix, state.user.history, now)
             else:
                 context = read_id(recommendation_id)
                 revision, declared = context.history_revision, list(context.declared)
                 model = self._model(context)
-                felt = _felt_then(user_id, state.history, model, context)
+                felt = _felt_then(user_id, state.user.history, model, context)
                 self._check_likes(item_id, context)
             if item_id not in model.matrix.row_of:
                 msg = f"there is no item {item_id}, or its embedding is not computed yet"
@@ -217,7 +218,7 @@ def _felt_then(
     """
     events = [event for event in history if event.revision <= context.history_revision]
     felt = interest(model.encoder, model.matrix, events, context.as_of)
-    if context_digest(user_id, felt.events) != context.digest:
+    if context_digest(user_id, pack(felt.events)) != context.digest:
         msg = "there is no such answer for this user, or its events are kept no longer"
         raise NotFoundError(msg)
     return felt

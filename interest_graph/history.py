@@ -14,11 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, overload
+
+import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
 
 _HEAD = struct.Struct(">HIBBB")
 _TAIL = struct.Struct(">HIH")
@@ -62,6 +67,66 @@ def pack(events: Iterable[HistoryEvent]) -> bytes:
     return b"".join(entries)
 
 
+class History(Sequence[HistoryEvent]):
+    """A packed history as columns; an event is unpacked when it is asked for.
+
+    Thousands of users are remembered as bytes and numbers, not as hundreds of events each.
+
+    Args:
+        packed: The events, oldest first.
+        starts: (m,) int64, where each event begins; of all events by default.
+
+    >>> History(pack([HistoryEvent(1_700_000_000_000, "e-1", "lamp", 3)]))[0].item_id
+    'lamp'
+    """
+
+    __slots__ = ("_starts", "packed")
+
+    def __init__(self, packed: bytes, starts: npt.NDArray[np.int64] | None = None) -> None:
+        self.packed = packed
+        self._starts = np.array(_starts(packed), dtype=np.int64) if starts is None else starts
+
+    @classmethod
+    def of(cls, events: Iterable[HistoryEvent]) -> Self:
+        """The history of events in any order."""
+        return cls(pack(sorted(events)))
+
+    def __len__(self) -> int:
+        """Number of events."""
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, place: int) -> HistoryEvent: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[HistoryEvent, ...]: ...
+    def __getitem__(self, place: int | slice) -> HistoryEvent | tuple[HistoryEvent, ...]:
+        """The event at a place, or the events of a slice."""
+        if isinstance(place, slice):
+            return tuple(self[one] for one in range(len(self))[place])
+        return _event(self.packed, int(self._starts[place]))[0]
+
+    def columns(self) -> tuple[list[int], list[int], list[str]]:
+        """Times in milliseconds since 1970, codes of the types, and items' ids."""
+        times, types, item_ids = [], [], []
+        for start in self._starts.tolist():
+            high, low, event_type, event_length, item_length = _HEAD.unpack_from(self.packed, start)
+            times.append((high << 32) | low)
+            types.append(event_type)
+            first = start + _HEAD.size + event_length
+            item_ids.append(self.packed[first : first + item_length].decode())
+        return times, types, item_ids
+
+    def only(self, places: Sequence[int]) -> History:
+        """The events at these places, ascending."""
+        return History(self.packed, self._starts[places])
+
+    def pack(self) -> bytes:
+        """Exactly its events, packed."""
+        stops = self._starts + [_length(self.packed, start) for start in self._starts.tolist()]
+        pairs = zip(self._starts.tolist(), stops.tolist(), strict=True)
+        return b"".join(self.packed[start:stop] for start, stop in pairs)
+
+
 def unpack(packed: bytes) -> tuple[HistoryEvent, ...]:
     """Unpack a history, oldest event first.
 
@@ -70,23 +135,41 @@ def unpack(packed: bytes) -> tuple[HistoryEvent, ...]:
     True
     """
     events = []
-    offset, end = 0, len(packed)
-    while offset < end:
-        high, low, event_type, event_length, item_length = _HEAD.unpack_from(packed, offset)
-        start = offset + _HEAD.size
-        middle, stop = start + event_length, start + event_length + item_length
-        revision_high, revision_low, _ = _TAIL.unpack_from(packed, stop)
-        events.append(
-            HistoryEvent(
-                (high << 32) | low,
-                packed[start:middle].decode(),
-                packed[middle:stop].decode(),
-                event_type,
-                (revision_high << 32) | revision_low,
-            )
-        )
-        offset = stop + _TAIL.size
+    offset = 0
+    while offset < len(packed):
+        event, offset = _event(packed, offset)
+        events.append(event)
     return tuple(events)
+
+
+def _event(packed: bytes, start: int) -> tuple[HistoryEvent, int]:
+    """The event that begins at a place, and where the next one begins."""
+    high, low, event_type, event_length, item_length = _HEAD.unpack_from(packed, start)
+    begin = start + _HEAD.size
+    middle, stop = begin + event_length, begin + event_length + item_length
+    revision_high, revision_low, _ = _TAIL.unpack_from(packed, stop)
+    event = HistoryEvent(
+        (high << 32) | low,
+        packed[begin:middle].decode(),
+        packed[middle:stop].decode(),
+        event_type,
+        (revision_high << 32) | revision_low,
+    )
+    return event, stop + _TAIL.size
+
+
+def _length(packed: bytes, start: int) -> int:
+    """Bytes of the event that begins at a place."""
+    return _HEAD.size + packed[start + 7] + packed[start + 8] + _TAIL.size
+
+
+def _starts(packed: bytes) -> list[int]:
+    """Where each event begins."""
+    starts, offset = [], 0
+    while offset < len(packed):
+        starts.append(offset)
+        offset += _length(packed, offset)
+    return starts
 
 
 def newest(events: Iterable[HistoryEvent], count: int) -> tuple[HistoryEvent, ...]:

@@ -103,7 +103,10 @@ class ItemMatrix:
         self.epoch = 0
         self.item_ids = item_ids
         self.row_of = {item_id: row for row, item_id in enumerate(item_ids)}
-        self._arrays = (embeddings, bias, neighbor_rows, neighbor_weights)
+        own = neighbor_rows == np.arange(len(item_ids), dtype=np.int32)[:, None]
+        own_weights = np.where(own, neighbor_weights, np.float32(0)).sum(1)
+        changed = np.zeros(len(item_ids), dtype=np.int64)
+        self._arrays = (embeddings, bias, neighbor_rows, neighbor_weights, own_weights, changed)
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -159,6 +162,15 @@ class ItemMatrix:
         """(n, width) float32, 0 for none."""
         return self._arrays[3][: len(self.item_ids)]
 
+    @property
+    def own_weights(self) -> npt.NDArray[np.float32]:
+        """(n,) float32, w_ii: the weight of the edge from an item to itself."""
+        return np.asarray(self._arrays[4][: len(self.item_ids)], dtype=np.float32)
+
+    def changed_since(self, epoch: int, rows: npt.NDArray[np.int64]) -> bool:
+        """Whether a delta after an epoch has written any of these rows."""
+        return bool(len(rows)) and int(self._arrays[5][rows].max()) > epoch
+
     def apply(self, delta: ItemDelta) -> bool:
         """Write the rows of a delta; neighbours that no row stands for are dropped.
 
@@ -185,6 +197,7 @@ class ItemMatrix:
             self.embeddings[row] = delta.embeddings[position]
             self.bias[row] = delta.bias[position]
             self._link(row, delta.neighbor_ids[position], delta.neighbor_weights[position])
+            self._arrays[5][row] = delta.epoch
         self.epoch = delta.epoch
         return True
 
@@ -212,6 +225,7 @@ class ItemMatrix:
         ][: self.neighbor_rows.shape[1]]
         self.neighbor_rows[row] = -1
         self.neighbor_weights[row] = 0.0
+        self.own_weights[row] = dict(known).get(row, 0.0)
         if known:
             rows, values = zip(*known, strict=True)
             self.neighbor_rows[row, : len(known)] = rows

@@ -15,19 +15,23 @@ import structlog
 from .catalogue_view import CatalogueView
 from .errors import ModelNotReadyError, NotFoundError, TransientError
 from .field_types import category_id
-from .interest import Contributions, Interest, contributions_of_all, interest, scores
-from .recommendation_id import AnswerContext, context_digest
+from .interest import Interest, interest_at, scores, terms
+from .recommendation_id import AnswerContext
+from .user_memory import UserMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .documents import Documents
+    from .history import HistoryEvent
     from .published_model import ModelShelf, PublishedModel
     from .serving_state import Manifest, RequestState, Rider, ServingState
     from .settings import Settings
+    from .user_memory import KnownUser
 
 logger = structlog.get_logger(__name__)
 
+LOWEST = np.finfo(np.float32).min
 DECLARED_CATEGORY = 1.0
 """What a category the user declared adds to an item's score before there are events."""
 
@@ -112,7 +116,7 @@ class Query:
 
 
 class Recommender:
-    """Answers from memory and one read of Redis; the only state is a cache of what is published."""
+    """Answers from memory and one read of Redis, which says whether what is in memory is true."""
 
     def __init__(
         self,
@@ -129,6 +133,10 @@ class Recommender:
         self.clock = clock
         self._serving = serving
         self._items = items
+        self._users = UserMemory(settings.user_memory_mib * 1024 * 1024)
+        self._seen_codes = [
+            settings.event_type_names.index(name) for name in settings.seen_event_types
+        ]
         self._last: Manifest | None = None
 
     def recommend(self, user_id: str, query: Query, rider: Rider | None = None) -> Recommendations:
@@ -145,10 +153,12 @@ class Recommender:
             ServingStateUnavailableError: Redis is away and nothing was loaded before.
         """
         try:
-            state = self._serving.read(user_id, with_seen=query.exclude_seen, rider=rider)
+            kept = self._users.get(user_id)
+            state = self._serving.read(user_id, kept.state if kept else None, rider)
             with self.lock:
                 model = self.synchronise(state.manifest, state.catalog_revision)
-                return self._answer(user_id, query, state, model)
+                known = self._users.take(user_id, state.user, model)
+                return self._answer(query, state, known, model)
         except TransientError:
             return self._degraded(query)
 
@@ -171,12 +181,11 @@ class Recommender:
         manifest, revision = self._serving.head()
         with self.lock:
             model = self.synchronise(manifest, revision)
-            allowed = self.view.eligible(self.clock())
+            values = model.matrix.bias + self.view.barrier(self.clock())
             if category:
-                allowed &= self.view.in_category(category)
+                values[~self.view.in_category(category)] = -np.inf
             return [
-                self._item(model, row, float(model.matrix.bias[row]), "popular")
-                for row in top_k(model.matrix.bias, allowed, k)
+                self._item(model, row, float(values[row]), "popular") for row in top_k(values, k)
             ]
 
     def similar(self, item_id: str, k: int) -> list[RecommendedItem]:
@@ -199,41 +208,42 @@ class Recommender:
             values = (matrix.embeddings @ matrix.embeddings[row]) / np.maximum(lengths, 1e-12)
             linked = matrix.neighbor_rows[row] >= 0
             values[matrix.neighbor_rows[row][linked]] += 1.0 + matrix.neighbor_weights[row][linked]
-            allowed = self.view.eligible(self.clock())
-            allowed[row] = False
+            values += self.view.barrier(self.clock())
+            values[row] = -np.inf
             return [
                 self._item(model, found, float(values[found]), "similar")
-                for found in top_k(values, allowed, k)
+                for found in top_k(values, k)
             ]
 
     def _answer(
-        self, user_id: str, query: Query, state: RequestState, model: PublishedModel
+        self, query: Query, state: RequestState, known: KnownUser, model: PublishedModel
     ) -> Recommendations:
         """The list, under an id that says what it was computed from."""
-        now = self.clock()
+        now, matrix = self.clock(), model.matrix
         as_of = int(now) // 60 * 60
-        felt = interest(model.encoder, model.matrix, state.history, as_of)
-        declared = declared_categories(state.document)
-        values = scores(model.matrix, felt)
-        bonus = declared_amount(felt)
-        liked = self.view.in_categories(declared)
-        values[liked] += bonus
-        allowed, why = self._allowed(model, query, state, now)
-        rows = top_k(values, allowed, query.k)
-        terms = contributions_of_all(model.matrix, model.encoder, felt, rows)
-        items = [
-            self._scored(model, felt, row, one, bonus if liked[row] else 0.0)
-            for row, one in zip(rows, terms, strict=True)
-        ]
+        felt = interest_at(model.encoder, known.history, as_of)
+        declared = declared_categories(state.user.document)
+        values = scores(matrix, felt)
+        bonus, liked = declared_amount(felt), self.view.in_categories(declared)
+        if declared:
+            values[liked] += bonus
+        values += self.view.barrier(now)
+        if query.category:
+            values[~self.view.in_category(query.category)] = -np.inf
+        if query.exclude_seen:
+            values[known.seen_rows(self.view, self._seen_codes)] = -np.inf
+        values[[matrix.row_of[i] for i in query.exclude if i in matrix.row_of]] = -np.inf
+        rows = top_k(values, query.k)
+        items = self._scored(model, felt, rows, [bonus if liked[row] else 0.0 for row in rows])
         items.sort(key=lambda item: (-item.score, item.item_id))
         eligible = [item for item in items if self.view.is_eligible(item.item_id, now)]
         context = AnswerContext(
             model_version=model.model_version,
-            epoch=model.matrix.epoch,
+            epoch=matrix.epoch,
             as_of=as_of,
             history_revision=state.history_revision,
             catalog_revision=self.view.revision,
-            digest=context_digest(user_id, felt.events),
+            digest=known.digest,
             declared=tuple(declared),
         )
         return Recommendations(
@@ -241,53 +251,57 @@ class Recommender:
             model_version=model.model_version,
             history_revision=state.history_revision,
             items=eligible,
-            why_empty=None if eligible else why,
+            why_empty=None if eligible else self._why_empty(model, query, known, now),
             ineligible=len(items) - len(eligible),
         )
 
-    def _allowed(
-        self, model: PublishedModel, query: Query, state: RequestState, now: float
-    ) -> tuple[npt.NDArray[np.bool_], WhyEmpty]:
-        """The one final check: which rows may be returned, and what each rule took away."""
+    def _why_empty(
+        self, model: PublishedModel, query: Query, known: KnownUser, now: float
+    ) -> WhyEmpty:
+        """What each rule took away."""
         eligible = self.view.eligible(now)
         candidates = np.ones(len(eligible), dtype=np.bool_)
         if query.category:
             candidates = self.view.in_category(query.category)
-        codes = [self.settings.event_type_names.index(n) for n in self.settings.seen_event_types]
-        seen = self.view.seen(state.seen, codes)
-        excluded = np.zeros(len(eligible), dtype=np.bool_)
-        for item_id in query.exclude:
-            if item_id in model.matrix.row_of:
-                excluded[model.matrix.row_of[item_id]] = True
-        why = WhyEmpty(
+        seen, excluded = np.zeros_like(candidates), np.zeros_like(candidates)
+        if query.exclude_seen:
+            seen[known.seen_rows(self.view, self._seen_codes)] = True
+        rows = model.matrix.row_of
+        excluded[[rows[item_id] for item_id in query.exclude if item_id in rows]] = True
+        return WhyEmpty(
             candidates=int(candidates.sum()),
             hidden=int((candidates & ~eligible).sum()),
             already_seen=int((candidates & eligible & seen).sum()),
             excluded=int((candidates & eligible & ~seen & excluded).sum()),
         )
-        return candidates & eligible & ~seen & ~excluded, why
 
     def _scored(
-        self,
-        model: PublishedModel,
-        felt: Interest,
-        row: int,
-        terms: Contributions,
-        bonus: float,
-    ) -> RecommendedItem:
-        """An item with its exact score: the sum of its contributions."""
-        score = terms.score + bonus
+        self, model: PublishedModel, felt: Interest, rows: Sequence[int], bonuses: Sequence[float]
+    ) -> list[RecommendedItem]:
+        """Items with their exact scores: the sums of their contributions."""
+        found = terms(model.matrix, model.encoder, felt, rows)
+        of_events = found.of_events
+        exact = (of_events.sum(0) + found.bias).tolist()
         if not felt.events:
-            return self._item(model, row, score, "cold_start" if bonus else "popular")
-        best = int(np.argmax(terms.interest + terms.item_graph))
-        event = felt.events[best]
-        because = Because(
+            chosen = ["cold_start" if bonus else "popular" for bonus in bonuses]
+            return [
+                self._item(model, row, score + bonus, how)
+                for row, score, bonus, how in zip(rows, exact, bonuses, chosen, strict=True)
+            ]
+        best = of_events.argmax(0).tolist() if rows else []
+        return [
+            self._item(model, row, score + bonus, "personal", self._because(felt.events[event]))
+            for row, score, bonus, event in zip(rows, exact, bonuses, best, strict=True)
+        ]
+
+    def _because(self, event: HistoryEvent) -> Because:
+        """An event as a reason."""
+        return Because(
             event_id=event.event_id,
             event_type=self.settings.event_type_names[event.event_type],
             item_id=event.item_id,
             title=self.view.title(event.item_id),
         )
-        return self._item(model, row, score, "personal", because)
 
     def _item(
         self,
@@ -310,33 +324,39 @@ class Recommender:
                 raise ModelNotReadyError(msg)
             model = self.shelf.current(self._last)
             self.view.align(model.matrix)
-            allowed = self.view.eligible(self.clock())
+            values = model.matrix.bias + self.view.barrier(self.clock())
             if query.category:
-                allowed &= self.view.in_category(query.category)
+                values[~self.view.in_category(query.category)] = -np.inf
             for item_id in query.exclude:
                 if item_id in model.matrix.row_of:
-                    allowed[model.matrix.row_of[item_id]] = False
+                    values[model.matrix.row_of[item_id]] = -np.inf
             items = [
-                self._item(model, row, float(model.matrix.bias[row]), "popular")
-                for row in top_k(model.matrix.bias, allowed, query.k)
+                self._item(model, row, float(values[row]), "popular")
+                for row in top_k(values, query.k)
             ]
         return Recommendations(
             uuid.uuid4().hex, model.model_version, 0, items, degraded=("serving_state",)
         )
 
 
-def top_k(values: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], k: int) -> list[int]:
-    """Rows of the k highest values among the allowed ones, best first; ties by row.
+def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
+    """Rows of the k highest values, best first, ties by row; those at -inf are never among them.
 
-    >>> top_k(np.array([1.0, 3.0, 2.0], np.float32), np.array([True, False, True]), 2)
-    [2, 0]
+    Of blocks of rows, k have a value at least as high as the k-th highest of their maxima: what is
+    lower is not looked at again.
+
+    >>> top_k(np.array([1.0, -np.inf, 2.0, 2.0], np.float32), 3)
+    [2, 3, 0]
     """
-    masked = np.where(allowed, values, -np.inf)
-    k = min(k, int(allowed.sum()))
+    k = min(k, len(values))
     if not k:
         return []
-    best = np.argpartition(-masked, k - 1)[:k]
-    order = np.lexsort((best, -masked[best]))
+    width = max(1, min(64, len(values) // (4 * k)))
+    blocks = len(values) // width
+    maxima = values[: blocks * width].reshape(blocks, width).max(1)
+    least = np.partition(maxima, blocks - k)[blocks - k]
+    best = np.flatnonzero(values >= max(least, LOWEST))
+    order = np.lexsort((best, -values[best]))[:k]
     return [int(row) for row in best[order]]
 
 

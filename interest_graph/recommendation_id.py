@@ -14,15 +14,8 @@ import os
 import re
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from .errors import NotFoundError
-from .history import pack
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .history import HistoryEvent
 
 _FIELDS = struct.Struct(">BIIQQ8s6sB")
 _CATEGORY = 8
@@ -94,9 +87,9 @@ def read_id(recommendation_id: str) -> AnswerContext:
     return AnswerContext(model_version, epoch, as_of, history, catalog, digest, declared)
 
 
-def context_digest(user_id: str, events: Sequence[HistoryEvent]) -> bytes:
-    """Eight bytes that tell whether the user and the events are still the same."""
-    return hashlib.blake2b(user_id.encode() + b"\x1f" + pack(events), digest_size=8).digest()
+def context_digest(user_id: str, events: bytes) -> bytes:
+    """Eight bytes that tell whether the user and the packed events are still the same."""
+    return hashlib.blake2b(user_id.encode() + b"\x1f" + events, digest_size=8).digest()
 
 
 def _unknown(recommendation_id: str) -> NotFoundError:

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from .errors import SettingsError, StreamUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from redis.commands.core import Script
 
@@ -53,7 +53,8 @@ def event_key(event_id: str) -> str:
 def user_key(user_id: str) -> str:
     """Hash of a user: h history, n its length, r history revision, d document, t tombstone.
 
-    Also c when they were created again, b events of the day and of the burst window.
+    Also c when they were created again, b events of the day and of the burst window, and v, which
+    every write of h, d or the seen items changes: what was read under one v is true under it.
     """
     return f"ig:user:{user_id}"
 
@@ -106,6 +107,36 @@ def script(client: redis.Redis, name: str, *, on_log: bool = False) -> Script:
     names = ["log", name] if on_log else [name]
     texts = [folder.joinpath(f"{one}.lua").read_text(encoding="utf-8") for one in names]
     return client.register_script("\n".join(texts))
+
+
+def call(program: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
+    """Run a script that only reads, with the least ceremony.
+
+    The client's own way from a script to the socket costs as much as the answer; it is taken when
+    the short one fails, with its retries and with a server that does not know the script.
+
+    Args:
+        program: The script.
+        names: Its keys.
+        args: Its arguments.
+    """
+    pool = cast("redis.Redis", program.registered_client).connection_pool
+    try:
+        connection = pool.get_connection()
+        try:
+            command = ("EVALSHA", program.sha, len(names), *names, *args)
+            packed = connection.pack_command(*command)  # type: ignore[no-untyped-call] # theirs
+            connection.send_packed_command(packed)  # type: ignore[no-untyped-call] # theirs
+            return connection.read_response()
+        except BaseException as error:
+            if not isinstance(error, redis.ResponseError):
+                # An answer may be on its way.
+                connection.disconnect()  # type: ignore[no-untyped-call] # theirs
+            raise
+        finally:
+            pool.release(connection)
+    except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.NoScriptError):
+        return program(keys=names, args=args)
 
 
 @contextmanager

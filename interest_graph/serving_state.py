@@ -13,14 +13,15 @@ from . import redis_client as keys
 from .errors import DeltaGoneError, ServingStateUnavailableError
 from .history import HistoryEvent, unpack
 from .item_matrix import ItemDelta
-from .redis_client import script, translated
+from .redis_client import call, script, translated
 
 if TYPE_CHECKING:
     import redis
-    from redis.client import Pipeline
 
     from .settings import Settings
 
+
+UNCHANGED = 6  # values that the script returns when it leaves out what is known
 
 OLD_DELTAS_S = 7 * 86_400
 """How long the deltas of a model are kept after another one replaced it."""
@@ -35,13 +36,36 @@ class Manifest:
 
 
 class Rider(Protocol):
-    """A small question that is asked along with a read, in the same round trip."""
+    """A field of a hash that is read along with something else, in the same round trip."""
 
-    def ask(self, pipeline: Pipeline) -> None:
-        """Add one command."""
+    @property
+    def field(self) -> tuple[str, str]:
+        """Name of the hash and of the field."""
 
     def hear(self, answer: bytes | None) -> None:
-        """Take its answer; what this raises ends the read."""
+        """Take its value; what this raises ends the read."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserState:
+    """What is kept of a user.
+
+    Args:
+        packed: The user's newest events, oldest first, see `history`.
+        document: What the shop said of the user; None when it said nothing.
+        seen: Members of the user's seen set, see `redis_client.seen_member`.
+        stamp: Another one after every change of the above; empty where it may change unseen.
+    """
+
+    packed: bytes
+    document: dict[str, Any] | None
+    seen: npt.NDArray[np.int64]
+    stamp: bytes = b""
+
+    @property
+    def history(self) -> tuple[HistoryEvent, ...]:
+        """The user's newest events, oldest first."""
+        return unpack(self.packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +75,14 @@ class RequestState:
     Args:
         manifest: What is published; None before the first model.
         catalog_revision: The newest change of the catalogue.
-        history: The user's newest events, oldest first.
         history_revision: Revision of the newest request that changed the history.
-        document: What the shop said of the user; None when it said nothing.
-        seen: Members of the user's seen set, see `redis_client.seen_member`.
+        user: What is kept of the user.
     """
 
     manifest: Manifest | None
     catalog_revision: int
-    history: tuple[HistoryEvent, ...]
     history_revision: int
-    document: dict[str, Any] | None
-    seen: npt.NDArray[np.int64]
+    user: UserState
 
 
 class ServingState:
@@ -71,36 +91,55 @@ class ServingState:
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
         self._settings = settings
+        self._read = script(client, "read_request")
         self._publish = script(client, "publish_delta")
         self._roll_out = script(client, "roll_out")
 
-    def read(self, user_id: str, *, with_seen: bool, rider: Rider | None = None) -> RequestState:
+    def read(
+        self, user_id: str, known: UserState | None = None, rider: Rider | None = None
+    ) -> RequestState:
         """What a request needs, in one round trip and from one moment.
+
+        Args:
+            user_id: The user.
+            known: What was read of the user before: it is not sent again, and is in the answer
+                itself, when it is still true.
+            rider: What else is read.
 
         Raises:
             ServingStateUnavailableError: Redis does not answer.
         """
+        name, field = rider.field if rider else (keys.MANIFEST, "")
         with translated(ServingStateUnavailableError, "the serving state"):
-            pipeline = self._client.pipeline(transaction=True)
-            pipeline.hmget(keys.MANIFEST, ["model_version", "epoch"])
-            pipeline.get(keys.CATALOG_REVISION)
-            pipeline.hmget(keys.user_key(user_id), ["h", "r", "d"])
-            if with_seen:
-                pipeline.smembers(keys.seen_key(user_id))
-            if rider:
-                rider.ask(pipeline)
-            answer = pipeline.execute()
+            answer = call(
+                self._read,
+                (
+                    keys.MANIFEST,
+                    keys.CATALOG_REVISION,
+                    keys.user_key(user_id),
+                    keys.seen_key(user_id),
+                    name,
+                ),
+                (known.stamp if known else b"", field),
+            )
+        version, epoch, catalog_revision, revision, heard, stamp = answer[:6]
         if rider:
-            rider.hear(answer[-1])
-        history, revision, document = answer[2]
-        seen = [int(member) for member in answer[3]] if with_seen else []
+            rider.hear(heard)
+        if len(answer) == UNCHANGED and known:
+            user = known
+        else:
+            history, document, seen = answer[6:]
+            user = UserState(
+                packed=history or b"",
+                document=orjson.loads(document) if document else None,
+                seen=np.array([int(member) for member in seen], dtype=np.int64),
+                stamp=stamp or b"",
+            )
         return RequestState(
-            manifest=_manifest(answer[0]),
-            catalog_revision=int(answer[1] or 0),
-            history=unpack(history or b""),
+            manifest=_manifest([version, epoch]),
+            catalog_revision=int(catalog_revision or 0),
             history_revision=int(revision or 0),
-            document=orjson.loads(document) if document else None,
-            seen=np.array(seen, dtype=np.int64),
+            user=user,
         )
 
     def close(self) -> None:

@@ -132,7 +132,8 @@ local function kept(user)
 end
 
 -- Why a live event is flagged, or ''; counts it in. Days and burst windows are the server's.
-local now = tonumber(redis.call('TIME')[1])
+local time = redis.call('TIME')
+local now = tonumber(time[1])
 local today, this_window = math.floor(now / DAY), math.floor(now / burst_window)
 local RATES = '>I4I4I4I4' -- day, events of that day, burst window, events of that window
 local function judged(user, entry)
@@ -199,7 +200,8 @@ for i = 1, count do
 end
 for key, user in pairs(users) do
   if user.wrote then
-    redis.call('HSET', key, 'h', user.history, 'n', user.size, 'r', revision, 'b', user.rates)
+    redis.call('HSET', key, 'h', user.history, 'n', user.size, 'r', revision, 'b', user.rates,
+               'v', revision .. '-' .. time[1] .. '.' .. time[2])
   else
     redis.call('HSET', key, 'r', revision, 'b', user.rates)
   end

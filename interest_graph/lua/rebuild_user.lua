@@ -16,6 +16,10 @@ if ARGV[9] ~= '' then
   redis.call('HSET', KEYS[1], 't', ARGV[8])
   return 1
 end
+local time = redis.call('TIME')
+if history ~= '' or ARGV[7] ~= '' or #ARGV > 10 then
+  redis.call('HSET', KEYS[1], 'v', 'rebuilt-' .. time[1] .. '.' .. time[2])
+end
 if history ~= '' then redis.call('HSET', KEYS[1], 'h', history, 'n', count) end
 if revision ~= '' then redis.call('HSET', KEYS[1], 'r', revision) end
 if rates then redis.call('HSET', KEYS[1], 'b', rates) end

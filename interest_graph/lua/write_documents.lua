@@ -57,7 +57,8 @@ for i = 1, count do
       if redis.call('HDEL', key(i, USER), 't') == 1 then
         redis.call('HSET', key(i, USER), 'c', string.format('%d', now_ms))
       end
-      redis.call('HSET', key(i, USER), 'd', document)
+      redis.call('HSET', key(i, USER), 'd', document,
+                 'v', 'document-' .. revision .. '-' .. now[1] .. '.' .. now[2])
       again = redis.call('HGET', key(i, USER), 'c') or 0
     end
     redis.call('XADD', key(i, STREAM), '*', 'kind', (gone and 'delete_' or '') .. kind,

@@ -101,7 +101,7 @@ def check_interests(service: RunningService, users: list[str]) -> None:
     assert len(rows) > len(users) * 0.9
     wrong = {}
     for row in rows:
-        history = services.serving.read(row["user"], with_seen=False).history
+        history = services.serving.read(row["user"]).user.history
         minute = row["at"] // 60 * 60
         nearest = min(
             float(np.abs(felt.embedding - row["embedding"]).max())

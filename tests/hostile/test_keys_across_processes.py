@@ -113,8 +113,8 @@ def test_a_retry_with_the_same_idempotency_key_counts_once(
     assert sorted(body["accepted"] for body in bodies) == [0] * 19 + [5]
     assert {body["accepted"] + body["duplicates"] for body in bodies} == {5}
     assert len({tuple(body["event_ids"]) for body in bodies}) == 1
-    state = api_processes.shop.services.serving.read("u-once", with_seen=False)
-    assert len(state.history) == 5
+    state = api_processes.shop.services.serving.read("u-once")
+    assert len(state.user.history) == 5
 
 
 def test_another_body_under_the_same_idempotency_key_is_a_conflict(

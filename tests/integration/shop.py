@@ -98,7 +98,7 @@ class Shop:
 
     def send(self, user_id: str, *sent: tuple[str, str]) -> int:
         """Accept events (event type, item) of a user; returns the history's revision."""
-        known = len(self.serving.read(user_id, with_seen=False).history)
+        known = len(self.serving.read(user_id).user.history)
         return self.events.accept(
             [
                 self.event(

@@ -45,8 +45,8 @@ def test_an_accepted_event_is_in_the_log_and_the_history(
     answer = client.post("/v1/events", json=[event(event_id="e-1"), event(event_id="bad id")])
     assert answer.status_code == 202
     assert answer.json["event_ids"] == ["e-1", None]
-    state = services.serving.read("u", with_seen=False)
-    assert [entry.event_id for entry in state.history] == ["e-1"]
+    state = services.serving.read("u")
+    assert [entry.event_id for entry in state.user.history] == ["e-1"]
     assert state.history_revision == answer.json["history_revision"]
     assert services.events.length() == 1
 
@@ -117,8 +117,8 @@ def test_an_erased_user_stays_erased(client: FlaskClient, services: Services) ->
     assert client.delete("/v1/users/u").status_code == 202
     late = client.post("/v1/events", json=event())
     assert (late.status_code, late.json["errors"][0]["field"]) == (422, "user_id")
-    state = services.serving.read("u", with_seen=True)
-    assert (state.history, state.document, len(state.seen)) == ((), None, 0)
+    state = services.serving.read("u")
+    assert (state.user.history, state.user.document, len(state.user.seen)) == ((), None, 0)
     assert client.get("/v1/users/u").status_code == 404
 
 

@@ -241,7 +241,7 @@ def test_a_flagged_event_is_a_fact_that_counts_nowhere(
     desk.refresh()
     process = shop.recommender()
     before = process.recommend("u-1", ListQuery(k=16, exclude_seen=True))
-    nodes, kept = query(NODES), shop.serving.read("u-1", with_seen=True)
+    nodes, kept = query(NODES), shop.serving.read("u-1")
     learned = read_training_data(graph, shop.settings).graph
     rubbish = shop.event("rubbish", "u-1", ITEMS[2], "purchase", value=-1)
     accepted = shop.events.accept([rubbish])
@@ -252,8 +252,8 @@ def test_a_flagged_event_is_a_fact_that_counts_nowhere(
         (one.item_id, one.score) for one in before.items
     ]
     assert query(NODES) == nodes
-    now = shop.serving.read("u-1", with_seen=True)
-    assert (now.history, set(now.seen)) == (kept.history, set(kept.seen))
+    now = shop.serving.read("u-1")
+    assert (now.user.history, set(now.user.seen)) == (kept.user.history, set(kept.user.seen))
     assert now.history_revision == accepted.history_revision
     trained = read_training_data(graph, shop.settings).graph
     assert trained.event_item.tolist() == learned.event_item.tolist()

@@ -140,7 +140,7 @@ def test_api_and_worker_compute_the_same_interest(trained: Services, query: Quer
         for row in query("MATCH (u:User) RETURN u.user_id AS id, u.embedding AS embedding")
     }
     for user in users:
-        history = trained.serving.read(user, with_seen=False).history
+        history = trained.serving.read(user).user.history
         assert digest(history) == digest(in_graph[user])
         felt = interest(model.encoder, model.matrix, history, as_of)
         np.testing.assert_allclose(felt.embedding, stored[user], atol=1e-5)

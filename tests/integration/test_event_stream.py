@@ -182,7 +182,7 @@ def test_events_of_a_deleted_user_are_refused(
     accepted = events.accept([make_event("e-2"), make_event("e-3", "u-2")])
     assert list(accepted.statuses) == [Status.DELETED_USER, Status.ACCEPTED]
     assert accepted.rejected[0][1].pointer == "/user_id"
-    assert not serving.read("u-1", with_seen=True).history
+    assert not serving.read("u-1").user.history
     users.put([{"user_id": "u-1"}])
     assert events.accept([make_event("e-4", at=time.time() + 60)]).accepted == 1
 
@@ -193,8 +193,8 @@ def test_an_answer_carries_the_revision_of_the_next_list(
     """The revision of an accepted event is the one the user's next request reads."""
     one = events.accept([make_event("e-1")]).history_revision
     two = events.accept([make_event("e-2", "u-2")]).history_revision
-    assert serving.read("u-1", with_seen=False).history_revision == one
-    assert serving.read("u-2", with_seen=False).history_revision == two > one
+    assert serving.read("u-1").history_revision == one
+    assert serving.read("u-2").history_revision == two > one
     assert events.accept([make_event("e-1")]).history_revision >= two
 
 
@@ -341,15 +341,15 @@ def test_a_resend_answers_a_revision_that_its_users_lists_reach(
     """Whoever waits for the revision of a 202 sees it, after a resend too; histories stay."""
     events.accept([make_event("e-1", "u-1"), make_event("e-2", "u-2")])
     events.accept([make_event("e-3", "u-3")])
-    before = {user: serving.read(user, with_seen=False).history for user in ("u-1", "u-2", "u-4")}
+    before = {user: serving.read(user).user.history for user in ("u-1", "u-2", "u-4")}
     resent = events.accept([make_event("e-1", "u-1"), make_event("e-2", "u-2")])
     mixed = events.accept([make_event("e-2", "u-2"), make_event("e-4", "u-4")])
     assert resent.accepted == 0
-    assert serving.read("u-1", with_seen=False).history_revision >= resent.history_revision
+    assert serving.read("u-1").history_revision >= resent.history_revision
     for user in ("u-2", "u-4"):
-        assert serving.read(user, with_seen=False).history_revision >= mixed.history_revision
+        assert serving.read(user).history_revision >= mixed.history_revision
     for user in ("u-1", "u-2"):
-        assert serving.read(user, with_seen=False).history == before[user]
+        assert serving.read(user).user.history == before[user]
 
 
 def test_a_user_created_again_has_no_past(
@@ -365,5 +365,5 @@ def test_a_user_created_again_has_no_past(
     assert accepted.statuses == (Status.BEFORE_CREATED_AGAIN, Status.ACCEPTED)
     ((index, fault),) = accepted.rejected
     assert (index, fault.field) == (0, "occurred_at")
-    history = serving.read("u-1", with_seen=False).history
+    history = serving.read("u-1").user.history
     assert [event.event_id for event in history] == ["e-3"]

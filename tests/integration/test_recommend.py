@@ -45,10 +45,10 @@ def test_the_list_is_the_best_of_all_scores(shop: Shop) -> None:
     shop.send("u-1", ("view", ITEMS[3]), ("click", ITEMS[8]), ("purchase", ITEMS[4]))
     process = shop.recommender()
     answer = process.recommend("u-1", Query(k=5, exclude_seen=False))
-    state = shop.serving.read("u-1", with_seen=False)
+    state = shop.serving.read("u-1")
     model = process.shelf.current(state.manifest)
     every = scores(
-        model.matrix, interest(model.encoder, model.matrix, state.history, NOW // 60 * 60)
+        model.matrix, interest(model.encoder, model.matrix, state.user.history, NOW // 60 * 60)
     )
     best = np.argsort(-every)[:5]
     assert [item.item_id for item in answer.items] == [ITEMS[row] for row in best]

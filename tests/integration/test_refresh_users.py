@@ -100,9 +100,9 @@ def test_a_refresh_writes_the_interest_that_answers_use(desk: Desk, query: Any) 
     done = desk.refresh()
     assert done.written == len(done.stale_since) == 1
     (user,) = query(STATE)
-    state = desk.shop.serving.read("u-1", with_seen=False)
+    state = desk.shop.serving.read("u-1")
     model = desk.shop.recommender().shelf.current(state.manifest)
-    felt = interest(model.encoder, model.matrix, state.history, NOW)
+    felt = interest(model.encoder, model.matrix, state.user.history, NOW)
     np.testing.assert_allclose(user["embedding"], felt.embedding, atol=1e-5)
     assert (user["refreshed"], user["facts"], user["stale"]) == (3, 3, False)
     assert user["model_version"] == FIRST

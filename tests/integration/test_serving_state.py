@@ -61,8 +61,8 @@ def test_a_delta_that_is_gone_is_not_skipped(serving: ServingState, log: redis.R
 
 def test_before_anything_is_written_all_is_empty(serving: ServingState) -> None:
     """An unknown user on an empty serving state reads as nothing, not as an error."""
-    state = serving.read("nobody", with_seen=True)
-    assert (state.manifest, state.catalog_revision, state.history, state.document) == (
+    state = serving.read("nobody")
+    assert (state.manifest, state.catalog_revision, state.user.history, state.user.document) == (
         None,
         0,
         (),

@@ -174,19 +174,19 @@ def test_a_history_forgets_what_the_graph_refuses(
     """After the duplicate window a conflict, and an event at another time, change no history."""
     shop.send("u-1", ("view", ITEMS[0]), ("view", ITEMS[1]), ("purchase", ITEMS[2]))
     worker._step()
-    before = services.serving.read("u-1", with_seen=True)
+    before = services.serving.read("u-1")
     for key in services.log.scan_iter("ig:event:*"):
         services.log.delete(key)
     services.log.hset(keys.user_key("u-1"), mapping={"h": b"", "n": 0})  # it forgot them
     conflict = shop.event("u-1-0", "u-1", ITEMS[5], "purchase")
     again = shop.event("u-1-1", "u-1", ITEMS[1], "view", occurred_at=rfc3339(shop.now - 60))
     assert services.events.accept([conflict, again]).accepted == 2
-    spoiled = services.serving.read("u-1", with_seen=True)
-    assert {event.item_id for event in spoiled.history} == {ITEMS[5], ITEMS[1]}
+    spoiled = services.serving.read("u-1")
+    assert {event.item_id for event in spoiled.user.history} == {ITEMS[5], ITEMS[1]}
     worker._step()
-    after = services.serving.read("u-1", with_seen=True)
-    assert after.history == before.history
-    assert set(after.seen) == set(before.seen)
+    after = services.serving.read("u-1")
+    assert after.user.history == before.user.history
+    assert set(after.user.seen) == set(before.user.seen)
     assert after.history_revision >= spoiled.history_revision
     assert services.events.dead_letters() == 2
 
@@ -202,13 +202,13 @@ def test_a_replayed_event_is_in_its_history_again(
     worker._doubtful_users.add("u-1")
     services.events.acknowledge(entries[:1])
     worker._ingest([*entries[:1]])
-    assert len(services.serving.read("u-1", with_seen=True).history) == 1
+    assert len(services.serving.read("u-1").user.history) == 1
     letters = DeadLetters(services.log, settings)
     letters.replay([letter.letter_id for letter in letters.all()])
     worker._step()
-    state = services.serving.read("u-1", with_seen=True)
-    assert [event.item_id for event in state.history] == [ITEMS[0], ITEMS[1]]
-    assert len(state.seen) == 1
+    state = services.serving.read("u-1")
+    assert [event.item_id for event in state.user.history] == [ITEMS[0], ITEMS[1]]
+    assert len(state.user.seen) == 1
 
 
 def test_the_loop_waits_for_what_is_away(

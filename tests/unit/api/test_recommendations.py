@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
+from api.recommendations import list_json
+from api.schemas.recommendation import RecommendationsOut
 from interest_graph.errors import GraphUnavailableError, ModelNotReadyError
-from interest_graph.recommend import Query
+from interest_graph.recommend import Because, Query, Recommendations, RecommendedItem, WhyEmpty
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -90,3 +93,21 @@ def test_interests_come_from_the_graph(
 def test_lists_without_a_user(client: FlaskClient, auth: Auth, url: str) -> None:
     """Popular and similar items are lists of the same shape."""
     assert client.get(url, headers=auth["read"]).json["items"][0]["item_id"] == "lamp"
+
+
+def test_the_busiest_answer_is_what_its_schema_says() -> None:
+    """Written by itself, a list is the JSON that `RecommendationsOut` would make of it."""
+    because = Because("e-1", "view", "lamp", None)
+    found = Recommendations(
+        "rec-1",
+        "m-1",
+        7,
+        [
+            RecommendedItem("desk", "Desk äß", 1 / 3, "personal", because),
+            RecommendedItem("lamp", None, -2e-9, "popular"),
+        ],
+        degraded=("serving_state",),
+    )
+    for one in (found, Recommendations("rec-2", "m-1", 0, [], WhyEmpty(3, 1, 1, 1))):
+        schema = RecommendationsOut.model_validate(one).model_dump_json(exclude_unset=True)
+        assert orjson.loads(list_json(one)) == orjson.loads(schema)

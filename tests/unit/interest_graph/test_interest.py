@@ -11,11 +11,13 @@ from interest_graph.interest import (
     InterestEncoder,
     at_knots,
     contributions,
-    contributions_of_all,
+    encode,
     interest,
+    interest_at,
     scores,
+    terms,
 )
-from interest_graph.item_matrix import ItemMatrix
+from interest_graph.item_matrix import ItemDelta, ItemMatrix
 
 DIM, EVENTS, AGAIN, HEADS, TYPES, KNOTS, ITEMS = 8, 6, 15, 2, 3, 5, 12
 NOW = 1_700_000_040
@@ -93,13 +95,16 @@ def test_contributions_sum_to_the_score(history: list[HistoryEvent], seed: int) 
     encoder, matrix = make_encoder(seed), make_matrix(seed)
     found = interest(encoder, matrix, history, NOW)
     fast = scores(matrix, found)
-    exact = [one.score for one in contributions_of_all(matrix, encoder, found, range(ITEMS))]
+    together = terms(matrix, encoder, found, range(ITEMS))
+    exact = together.of_events.sum(0) + together.bias
     np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
     for row in range(ITEMS):
-        terms = contributions(matrix, encoder, found, row)
-        total = terms.interest.sum() + terms.item_graph.sum() + terms.bias
-        assert terms.score == pytest.approx(total, rel=1e-9)
-        assert terms.score == exact[row]
+        alone = contributions(matrix, encoder, found, row)
+        total = alone.interest.sum() + alone.item_graph.sum() + alone.bias
+        assert alone.score == pytest.approx(total, rel=1e-9)
+        assert alone.score == pytest.approx(exact[row], rel=1e-12)
+        np.testing.assert_array_equal(alone.interest, together.interest[:, row])
+        np.testing.assert_array_equal(alone.item_graph, together.item_graph[:, row])
 
 
 @given(st.lists(events, max_size=20))
@@ -147,7 +152,7 @@ def test_removing_an_event_with_held_weights_changes_the_score_by_its_contributi
     history = [HistoryEvent(NOW * 1000 - n, f"e{n}", f"item-{n}", n % TYPES) for n in range(5)]
     full = interest(encoder, matrix, history, NOW)
     for row in range(ITEMS):
-        terms = contributions(matrix, encoder, full, row)
+        whole = contributions(matrix, encoder, full, row)
         keep = np.arange(5) != 2
         part = type(full)(
             full.rows[keep],
@@ -157,9 +162,49 @@ def test_removing_an_event_with_held_weights_changes_the_score_by_its_contributi
             full.embedding,
             full.query,
             (),
+            0,
         )
         without = contributions(matrix, encoder, part, row).score
-        assert terms.score - without == pytest.approx(terms.interest[2] + terms.item_graph[2])
+        assert whole.score - without == pytest.approx(whole.interest[2] + whole.item_graph[2])
+
+
+@given(st.lists(events, max_size=20), st.integers(0, 10**6))
+@settings(deadline=None)
+def test_what_is_encoded_once_is_good_for_every_moment(
+    history: list[HistoryEvent], later_s: int
+) -> None:
+    """An encoded history gives the interest of any later moment, as if it were read anew."""
+    encoder, matrix = make_encoder(), make_matrix()
+    kept = encode(encoder, matrix, history)
+    assert kept.fits(matrix)
+    one = interest_at(encoder, kept, NOW + later_s)
+    anew = interest(encoder, matrix, history, NOW + later_s)
+    for name in ("rows", "alpha", "gamma", "again", "embedding", "query"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(anew, name))
+    assert list(one.events) == list(anew.events)
+
+
+def delta(epoch: int, item_id: str) -> ItemDelta:
+    """A delta of one item."""
+    values = np.ones((1, DIM), np.float32)
+    return ItemDelta(epoch, "v1", [item_id], values, np.zeros(1, np.float32), [[]], [[]])
+
+
+def test_an_encoded_history_fits_until_what_it_was_read_from_changes() -> None:
+    """It is read anew with another matrix, a changed item of its own or a new one it lacked."""
+    encoder, matrix = make_encoder(), make_matrix()
+    history = [HistoryEvent(NOW * 1000 + n, f"e{n}", f"item-{n}", 0) for n in range(3)]
+    kept = encode(encoder, matrix, history)
+    matrix.apply(delta(1, "item-7"))
+    assert kept.fits(matrix)
+    assert not kept.fits(make_matrix())
+    matrix.apply(delta(2, "item-1"))
+    assert not kept.fits(matrix)
+    lacking = encode(encoder, matrix, [*history, HistoryEvent(NOW * 1000, "e9", "new", 0)])
+    assert lacking.fits(matrix)
+    matrix.apply(delta(3, "another"))
+    assert not lacking.fits(matrix)
+    assert encode(encoder, matrix, history).fits(matrix)
 
 
 def test_a_table_is_read_linearly_in_log_minutes() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interest_graph.errors import NotFoundError
-from interest_graph.history import HistoryEvent
+from interest_graph.history import HistoryEvent, pack
 from interest_graph.recommendation_id import AnswerContext, context_digest, read_id
 
 contexts = st.builds(
@@ -49,9 +49,9 @@ def test_the_digest_tells_users_and_events_apart() -> None:
     """Another user or another event has another digest."""
     event = HistoryEvent(5, "e-1", "lamp", 0)
     digests = {
-        context_digest("u-1", [event]),
-        context_digest("u-2", [event]),
-        context_digest("u-1", []),
-        context_digest("u-1", [HistoryEvent(5, "e-2", "lamp", 0)]),
+        context_digest("u-1", pack([event])),
+        context_digest("u-2", pack([event])),
+        context_digest("u-1", b""),
+        context_digest("u-1", pack([HistoryEvent(5, "e-2", "lamp", 0)])),
     }
     assert len(digests) == 4

@@ -41,6 +41,18 @@ def ask(
     return alpha[0, 0].numpy(), gamma[0, 0].numpy()
 
 
+def again_of(
+    served: serving.InterestEncoder,
+    items: np.ndarray,
+    types: np.ndarray,
+    times: np.ndarray,
+    now: float,
+) -> np.ndarray:
+    """ρ of one user's events, from NumPy."""
+    values = np.zeros((min(len(items), served.max_events), served.dim), np.float32)
+    return served.weights(served.encode(items, values, types, times), now)[2]
+
+
 @given(st.integers(1, 12), st.integers(0, 10_000))
 @settings(deadline=None, max_examples=50)
 def test_torch_and_numpy_agree(count: int, seed: int) -> None:
@@ -53,7 +65,8 @@ def test_torch_and_numpy_agree(count: int, seed: int) -> None:
     now = float(times[-1] + rng.exponential(1e5))
     alpha, gamma = ask(encoder, values, types, times, now)
     served = serving.InterestEncoder(encoder.tensors())
-    served_alpha, served_gamma = served.weights(values, types, now - times)
+    read = served.encode(np.arange(count), values, types, times)
+    served_alpha, served_gamma, _ = served.weights(read, now)
     np.testing.assert_allclose(served_alpha, alpha, atol=1e-5)
     np.testing.assert_allclose(served_gamma, gamma, rtol=1e-4, atol=1e-5)
 
@@ -77,7 +90,7 @@ def test_torch_and_numpy_agree_on_what_is_wanted_again(count: int, seed: int) ->
         )
     served = serving.InterestEncoder(encoder.tensors())
     assert served.again_events == 13
-    expected = served.again(items[-13:], types[-13:], now - times[-13:])
+    expected = again_of(served, items[-13:], types[-13:], times[-13:], now)
     np.testing.assert_allclose(again[0, 0].numpy()[-13:], expected, rtol=1e-4)
     assert not again[0, 0].numpy()[:-13].any()
 
@@ -88,7 +101,7 @@ def test_what_is_taken_often_counts_more_but_not_in_proportion() -> None:
 
     def together(count: int) -> float:
         nothing = np.zeros(count, np.int64)
-        return float(served.again(nothing, nothing, np.zeros(count)).sum())
+        return float(again_of(served, nothing, nothing, np.zeros(count), 0).sum())
 
     sums = [together(count) for count in (1, 2, 4, 8)]
     steps = np.diff(sums) / np.array([1, 2, 4])
@@ -97,8 +110,8 @@ def test_what_is_taken_often_counts_more_but_not_in_proportion() -> None:
     faint = dict(make_encoder(3).tensors())
     faint["again_type"] = faint["again_type"] - 500
     nothing = np.zeros(2, np.int64)
-    assert not serving.InterestEncoder(faint).again(nothing, nothing, np.zeros(2)).any()
-    apart = served.again(np.arange(2), np.zeros(2, np.int64), np.zeros(2))
+    assert not again_of(serving.InterestEncoder(faint), nothing, nothing, np.zeros(2), 0).any()
+    apart = again_of(served, np.arange(2), nothing, np.zeros(2), 0)
     assert float(apart.sum()) > sums[1]
 
 
@@ -157,8 +170,10 @@ def test_weights_survive_saving() -> None:
 def test_no_events_have_no_weights() -> None:
     """The serving encoder answers an empty history with empty weights."""
     served = serving.InterestEncoder(make_encoder().tensors())
-    alpha, gamma = served.weights(np.zeros((0, 16), np.float32), np.zeros(0, np.int64), np.zeros(0))
-    assert len(alpha) == len(gamma) == 0
+    nothing = np.zeros(0, np.int64)
+    read = served.encode(nothing, np.zeros((0, 16), np.float32), nothing, np.zeros(0))
+    alpha, gamma, again = served.weights(read, 0)
+    assert len(alpha) == len(gamma) == len(again) == 0
 
 
 @pytest.mark.parametrize("knots", [2, 16])

@@ -1,0 +1,117 @@
+"""What a process remembers of users: what Redis said of them, and what was computed of it.
+
+Nothing here is taken on trust. Every request asks Redis whether what is remembered is still true
+(`ServingState.read`), and `EncodedHistory.fits` whether the model still reads it so: an answer is
+the same with an empty memory, only slower.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .history import History
+from .interest import encode
+from .recommendation_id import context_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from .catalogue_view import CatalogueView
+    from .interest import EncodedHistory
+    from .published_model import PublishedModel
+    from .serving_state import UserState
+
+USER_BYTES = 2_500
+EVENT_BYTES = 48  # in arrays of eight-byte numbers and half of that
+DOCUMENT_BYTES = 1_000
+
+
+@dataclass(slots=True)
+class KnownUser:
+    """A user as last seen.
+
+    Args:
+        state: What Redis said.
+        history: The same history as the model reads it.
+        digest: Eight bytes that name the user and the events that count.
+    """
+
+    state: UserState
+    history: EncodedHistory
+    digest: bytes
+    _seen: tuple[int, npt.NDArray[np.int64]] | None = field(default=None, init=False)
+
+    def seen_rows(self, view: CatalogueView, event_types: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Rows of what the user has seen by events of these types, of the matrix of `history`.
+
+        Args:
+            view: The catalogue, aligned with that matrix.
+            event_types: Codes; always the same.
+        """
+        count = len(self.history.matrix.item_ids)
+        if self._seen is None or self._seen[0] != count:
+            self._seen = count, view.seen(self.state.seen, event_types)
+        return self._seen[1]
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory."""
+        encoded = self.history.encoded
+        return (
+            USER_BYTES
+            + EVENT_BYTES * len(encoded.rows)
+            + len(self.state.packed)
+            + (DOCUMENT_BYTES if self.state.document else 0)
+            + encoded.keys.nbytes
+            + 2 * self.state.seen.nbytes
+        )
+
+
+class UserMemory:
+    """The users asked about last.
+
+    Args:
+        bound_bytes: About how much memory they may take; who was asked about longest ago is
+            forgotten first.
+    """
+
+    def __init__(self, bound_bytes: int) -> None:
+        self._bound_bytes = bound_bytes
+        self._users: OrderedDict[str, KnownUser] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, user_id: str) -> KnownUser | None:
+        """What is remembered of a user, true or not."""
+        return self._users.get(user_id)
+
+    def take(self, user_id: str, state: UserState, model: PublishedModel) -> KnownUser:
+        """A user in a state, as a model reads them; kept for the next request.
+
+        Args:
+            user_id: The user.
+            state: What Redis says now.
+            model: The model in service.
+        """
+        known = self._users.get(user_id)
+        if known and known.state is state and known.history.fits(model.matrix):
+            self._users.move_to_end(user_id)
+            return known
+        history = encode(model.encoder, model.matrix, History(state.packed))
+        fresh = KnownUser(state, history, context_digest(user_id, history.events.pack()))
+        self._forget(user_id)
+        if state.stamp:
+            self._users[user_id] = fresh
+            self._bytes += fresh.size_bytes
+            while self._bytes > self._bound_bytes:
+                self._forget(next(iter(self._users)))
+        return fresh
+
+    def _forget(self, user_id: str) -> None:
+        """Forget a user, if they are remembered."""
+        if known := self._users.pop(user_id, None):
+            self._bytes -= known.size_bytes
