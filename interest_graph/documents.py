@@ -184,7 +184,13 @@ class Documents:
         """Run the script on (id, document or empty, expected revision or empty)."""
         settings = self._settings
         names = [self._revision_key, self._changes_key, self._ids_key, keys.ITEMS]
-        arguments: list[Any] = [settings.max_log_entries, settings.log_partitions, self._kind]
+        names.append(keys.new_answer_key())
+        arguments: list[Any] = [
+            settings.max_log_entries,
+            settings.log_partitions,
+            keys.answer_kept_s(settings),
+            self._kind,
+        ]
         for identifier, document, expected in rows:
             names.append(keys.partition_key(partition_of(identifier, settings.log_partitions)))
             if self._kind == "user":

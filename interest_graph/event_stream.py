@@ -165,7 +165,7 @@ class EventStream:
             return Accepted((), (), 0)
         settings = self._settings
         seen_codes = {settings.event_type_names.index(name) for name in settings.seen_event_types}
-        names: list[str] = [keys.HISTORY_REVISION]
+        names: list[str] = [keys.HISTORY_REVISION, keys.new_answer_key()]
         arguments: list[Any] = [
             settings.max_log_entries,
             settings.log_partitions,
@@ -177,6 +177,7 @@ class EventStream:
             settings.burst_window_s,
             settings.repeat_events,
             settings.repeat_window_s * 1000,
+            keys.answer_kept_s(settings),
         ]
         for event in events:
             names += [

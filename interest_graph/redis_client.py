@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
@@ -36,6 +37,7 @@ ITEM_IDS = "ig:item_ids"
 USER_REVISIONS = "ig:user_revisions"
 USER_IDS = "ig:user_ids"
 MANIFEST = "ig:manifest"
+RETRIES = 3
 
 logger = structlog.get_logger(__name__)
 
@@ -48,6 +50,21 @@ def partition_key(partition: int) -> str:
 def event_key(event_id: str) -> str:
     """Key that remembers an event within the duplicate window."""
     return f"ig:event:{event_id}"
+
+
+def answer_key(token: str) -> str:
+    """Key that remembers what a call of a script was answered, for a retry of that very call."""
+    return f"ig:answer:{token}"
+
+
+def new_answer_key() -> str:
+    """Such a key for a call that nothing else has."""
+    return answer_key(secrets.token_hex(8))
+
+
+def answer_kept_s(settings: Settings) -> int:
+    """Seconds within which a call may still be retried, and some more: see `connect`."""
+    return 10 + int(2 * (RETRIES + 1) * settings.redis_timeout_s)
 
 
 def user_key(user_id: str) -> str:
@@ -85,12 +102,16 @@ def seen_member(item_id: str, event_type: int) -> int:
 
 
 def connect(url: str, settings: Settings) -> redis.Redis:
-    """A client that gives up in time and retries a dropped connection three times."""
+    """A client that gives up in time and retries a dropped connection three times.
+
+    Each of the four tries may wait twice, for a connection and for an answer. A script whose answer
+    was lost runs again: it must find out by itself, as by `new_answer_key`.
+    """
     return redis.Redis.from_url(
         url,
         socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=settings.redis_timeout_s,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 3),
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), RETRIES),
         health_check_interval=30,
     )
 

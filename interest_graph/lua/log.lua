@@ -16,3 +16,16 @@ local function has_partitions(partitions)
   if not held then redis.call('SET', 'ig:log:partitions', partitions) end
   return tonumber(held or partitions) == partitions
 end
+
+-- The answer that this very request has been given before, or nil: a client library sends a script
+-- again when its answer was lost, and then it has run already.
+local function given(key)
+  local packed = redis.call('GET', key)
+  return packed and cmsgpack.unpack(packed) or nil
+end
+
+-- An answer, kept for so many seconds in case it is lost.
+local function give(key, seconds, answer)
+  redis.call('SET', key, cmsgpack.pack(answer), 'EX', seconds)
+  return answer
+end

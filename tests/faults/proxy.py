@@ -32,6 +32,7 @@ class FaultyProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._delay_s = 0.0
         self._swallowing = False
+        self._meanwhile: Callable[[], object] | None = None
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -61,6 +62,14 @@ class FaultyProxy:
         self._swallowing = swallow
         if not swallow:
             self.reset()
+
+    def lose_answer(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Lose what the server says next, with every connection, once it was said.
+
+        Args:
+            meanwhile: What happens after it and before a client can know.
+        """
+        self._meanwhile = meanwhile
 
     def heal(self) -> None:
         """Forward again."""
@@ -98,13 +107,21 @@ class FaultyProxy:
             writer.close()
             return
         self._writers |= {writer, back}
-        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        answers = self._pump(there, writer, answers=True)
+        await asyncio.gather(self._pump(reader, back), answers)
         self._writers -= {writer, back}
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
         """Forward one direction until it ends."""
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
+                if answers and self._meanwhile:
+                    meanwhile, self._meanwhile = self._meanwhile, None
+                    meanwhile()
+                    self._reset_all()
+                    break
                 if self._delay_s:
                     await asyncio.sleep(self._delay_s)
                 if not self._swallowing:
