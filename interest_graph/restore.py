@@ -7,6 +7,7 @@ rebuilt from the graph afterwards.
 
 from __future__ import annotations
 
+import hashlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,10 +17,10 @@ from . import redis_client as keys
 from .api_key import KEYS
 from .backup_folder import read_lines, verify_backup
 from .errors import StreamUnavailableError
-from .event_stream import Entry
+from .event_stream import Entry, EventStream
 from .ingest import write_entries
 from .partition import partition_of_entry
-from .redis_client import translated
+from .redis_client import script, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 BATCH = 1000
+APPENDED = 200
+ENTRY_FIELDS = ("kind", "payload", "revision", "since")
+LETTER_FIELDS = (*ENTRY_FIELDS, "reason")
 
 
 def restore_backup(
@@ -44,7 +48,8 @@ def restore_backup(
     """Bring a backup into a graph and a Redis; afterwards the serving state is to be rebuilt.
 
     Doing it twice changes nothing, and nothing newer is replaced. What waited in the log waits in
-    it again, for the ingest worker. Keys come with `restore_keys`.
+    it again, for the ingest worker, unless it still does or has become a dead letter. Keys come
+    with `restore_keys`.
 
     Args:
         folder: The backup.
@@ -66,23 +71,62 @@ def restore_backup(
             graph.write(lambda tx, e=entries: write_entries(tx, e, settings))  # type: ignore[misc]
             done += len(batch)
             progress(part, done, total)
-    with translated(StreamUnavailableError, "the event log"):
-        for line in read_lines(folder, "log"):
-            fields = orjson.loads(line)
-            payload = fields["payload"].encode()
-            partition = partition_of_entry(fields["kind"], payload, settings.log_partitions)
-            client.xadd(keys.partition_key(partition), fields)
-        _restore_dead_letters(folder, client)
+    held = _held(client, settings)
+    _restore_entries(folder, "dead", client, settings, held)
+    # While the backup was made an entry may have been read in the log, and then as a dead letter.
+    held |= {_digest(orjson.loads(line)) for line in read_lines(folder, "dead")}
+    _restore_entries(folder, "log", client, settings, held)
     return backup
 
 
-def _restore_dead_letters(folder: Path, client: redis.Redis) -> None:
-    """Bring back the dead letters that are not there, under new ids: those there may be newer."""
-    held = {fields[b"payload"] for _, fields in cast("list[Any]", client.xrange(keys.DEAD_LETTERS))}
-    for line in read_lines(folder, "dead"):
-        fields = orjson.loads(line)
-        if fields["payload"].encode() not in held:
-            client.xadd(keys.DEAD_LETTERS, fields)
+def _held(client: redis.Redis, settings: Settings) -> set[bytes]:
+    """Digests of what waits in the log and of the dead letters."""
+    # In this order: an entry that is buried meanwhile is found in one of them at least.
+    held = {
+        _digest({"kind": entry.kind, "payload": entry.payload, "revision": entry.revision})
+        for entry in EventStream(client, settings).entries()
+    }
+    with translated(StreamUnavailableError, "the event log"):
+        letters = cast("list[Any]", client.xrange(keys.DEAD_LETTERS))
+    return held | {_digest({n.decode(): value for n, value in one.items()}) for _, one in letters}
+
+
+def _digest(fields: dict[str, Any]) -> bytes:
+    """What an entry is known by, in the log, among the dead letters and in a backup."""
+    kind, payload = (
+        one.decode(errors="replace") if isinstance(one, bytes) else one  # as the backup wrote it
+        for one in (fields["kind"], fields["payload"])
+    )
+    named = f"{kind}\n{int(fields.get('revision', 0))}\n{payload}"
+    return hashlib.blake2b(named.encode(), digest_size=16).digest()
+
+
+def _restore_entries(
+    folder: Path, part: str, client: redis.Redis, settings: Settings, held: set[bytes]
+) -> None:
+    """Append what is not held: to the log, or to the dead letters under new ids."""
+    names = LETTER_FIELDS if part == "dead" else ENTRY_FIELDS
+    append = script(client, "restore_entries", on_log=True)
+    for batch in _batches(read_lines(folder, part), APPENDED):
+        streams, values = [], []
+        for fields in map(orjson.loads, batch):
+            if _digest(fields) not in held:
+                streams.append(_stream_of(fields, part, settings))
+                values += [each for n in names for each in (n, fields.get(n, 0))]
+        if streams:
+            with translated(StreamUnavailableError, "the event log"):
+                append(
+                    keys=[keys.new_answer_key(), *streams],
+                    args=[keys.answer_kept_s(settings), 2 * len(names), *values],
+                )
+
+
+def _stream_of(fields: dict[str, Any], part: str, settings: Settings) -> str:
+    """Where a line is appended."""
+    if part == "dead":
+        return keys.DEAD_LETTERS
+    payload = fields["payload"].encode()
+    return keys.partition_key(partition_of_entry(fields["kind"], payload, settings.log_partitions))
 
 
 def restore_keys(folder: Path, client: redis.Redis) -> bool:
@@ -109,8 +153,8 @@ def _entry(line: bytes) -> Entry:
     return Entry("", kind, payload, revision, since_ms=int(fields.get("since", 0)))
 
 
-def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _batches(lines: Iterable[bytes], size: int = BATCH) -> Iterator[list[bytes]]:
     """Lines in batches."""
     rest = iter(lines)
-    while batch := [*islice(rest, BATCH)]:
+    while batch := [*islice(rest, size)]:
         yield batch

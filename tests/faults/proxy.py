@@ -33,6 +33,7 @@ class FaultyProxy:
         self._delay_s = 0.0
         self._swallowing = False
         self._meanwhile: Callable[[], object] | None = None
+        self._let_through = 0
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -63,13 +64,19 @@ class FaultyProxy:
         if not swallow:
             self.reset()
 
-    def lose_answer(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+    def lose_answer(self, meanwhile: Callable[[], object] = lambda: None, after: int = 0) -> None:
         """Lose what the server says next, with every connection, once it was said.
 
         Args:
             meanwhile: What happens after it and before a client can know.
+            after: Answers that come through before.
         """
-        self._meanwhile = meanwhile
+        self._meanwhile, self._let_through = meanwhile, after
+
+    @property
+    def losing(self) -> bool:
+        """Whether an answer is still to be lost."""
+        return self._meanwhile is not None
 
     def heal(self) -> None:
         """Forward again."""
@@ -117,9 +124,7 @@ class FaultyProxy:
         """Forward one direction until it ends."""
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
-                if answers and self._meanwhile:
-                    meanwhile, self._meanwhile = self._meanwhile, None
-                    meanwhile()
+                if answers and self._loses():
                     self._reset_all()
                     break
                 if self._delay_s:
@@ -128,6 +133,17 @@ class FaultyProxy:
                     writer.write(data)
                     await writer.drain()
         writer.close()
+
+    def _loses(self) -> bool:
+        """Whether this answer is the one to be lost."""
+        if self._meanwhile is None:
+            return False
+        if self._let_through:
+            self._let_through -= 1
+            return False
+        meanwhile, self._meanwhile = self._meanwhile, None
+        meanwhile()
+        return True
 
     def _reset_all(self) -> None:
         for writer in self._writers:

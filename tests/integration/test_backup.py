@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.connection import parse_url
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -15,10 +17,13 @@ from interest_graph.backup import write_backup
 from interest_graph.backup_folder import read_backup, verify_backup
 from interest_graph.errors import BackupError, PoisonError
 from interest_graph.item import ItemInput
+from interest_graph.partition import partition_of_entry
 from interest_graph.rebuild import ServingRebuild
+from interest_graph.redis_client import connect
 from interest_graph.restore import restore_backup, restore_keys
 from interest_graph.user import UserInput
 from tests.conftest import DELETE_EVERYTHING
+from tests.faults.proxy import FaultyProxy
 from tests.integration.log_reading import work_off
 
 if TYPE_CHECKING:
@@ -161,6 +166,81 @@ def test_what_was_lost_is_restored_equal_by_digest(
         {n: v for n, v in row.items() if n not in {"events", "popularity"}} for row in query(ITEMS)
     ]
     assert again == described
+
+
+@pytest.fixture
+def poison(events: EventStream, settings: Settings, log: redis.Redis) -> None:
+    """What can never be written waits in the log, beside a deletion with the same payload."""
+    for kind, payload in (("event", "no event"), ("delete_item", "no event"), ("event", "{}")):
+        partition = partition_of_entry(kind, payload.encode(), settings.log_partitions)
+        log.xadd(keys.partition_key(partition), {"kind": kind, "payload": payload, "revision": 7})
+    assert events.length() == 4
+
+
+def test_poison_that_waited_is_a_dead_letter_once(
+    busy_shop: None,
+    poison: None,
+    wipe: Any,
+    neo4j_driver: Driver,
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    settings: Settings,
+    query: Query,
+    tmp_path: Path,
+) -> None:
+    """However often it is restored, before it is buried and after; what is lost comes again."""
+    del busy_shop, poison
+    before = len(query(FACTS))
+
+    def bury_one(part: str, _done: int, _total: int) -> None:
+        if part == "log" and events.dead_letters() == 0:  # read as waiting, and as buried
+            events.bury(next(one for one in events.entries() if one.payload == b"{}"), "because")
+
+    write_backup(tmp_path / "one", graph, log, events, settings, bury_one)
+    wipe()
+    for _ in range(2):
+        restore_backup(tmp_path / "one", graph, log, settings)
+        assert (events.length(), events.dead_letters()) == (3, 1)
+    for _ in range(2):
+        work_off(events, graph, settings)
+        assert (events.length(), events.dead_letters()) == (0, 2)
+        assert len(query(FACTS)) == before + 1
+        restore_backup(tmp_path / "one", graph, log, settings)
+        assert (events.length(), events.dead_letters()) == (2, 2)
+    with neo4j_driver.session(database="neo4j") as session:
+        session.run(DELETE_EVERYTHING).consume()
+    restore_backup(tmp_path / "one", graph, log, settings)
+    work_off(events, graph, settings)
+    assert len(query(FACTS)) == before + 1
+    assert events.dead_letters() == 2
+
+
+def test_a_lost_answer_restores_nothing_twice(
+    busy_shop: None,
+    poison: None,
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """The client library sends again what Redis had done: log and dead letters have it once."""
+    del busy_shop, poison
+    log.xadd(keys.DEAD_LETTERS, {"kind": "event", "payload": "x", "revision": 0, "reason": "y"})
+    write_backup(tmp_path / "one", graph, log, events, settings)
+    port = parse_url(settings.log_url)["port"]
+    with FaultyProxy("restore-Redis", port) as link:
+        url = settings.log_url.replace(f":{port}", f":{link.port}")
+        with connect(url, settings) as behind:
+            for number in count():
+                log.flushdb()
+                link.lose_answer(after=number)
+                restore_backup(tmp_path / "one", graph, behind, settings)
+                assert (events.length(), events.dead_letters()) == (4, 1)
+                if link.losing:
+                    break
+    assert number > 1
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_written(
