@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import orjson
@@ -60,6 +61,36 @@ def configure_logs(level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+class LibraryHandler(logging.Handler):
+    """Writes what libraries say by the standard library, as one line like ours.
+
+    Of a failure it writes the message without its arguments, and of any message the first line
+    alone: Celery puts whole bodies of tasks there.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        failed = record.levelno >= logging.ERROR
+        text = (str(record.msg) if failed else record.getMessage()).strip()
+        arguments = record.args or ()
+        fields: dict[str, object] = {"logger": record.name}
+        if isinstance(arguments, Mapping):
+            fields |= {"task": arguments.get("name"), "task_id": arguments.get("id")}
+            arguments = ()
+        error = record.exc_info[1] if record.exc_info else None
+        error = error or next((one for one in arguments if isinstance(one, BaseException)), None)
+        log = structlog.get_logger()
+        write = log.error if failed else log.warning
+        write(text.partition("\n")[0], exc_info=error, **fields)
+
+
+def log_libraries(**_: object) -> None:
+    """Write warnings and failures of libraries to the same log, and nothing less."""
+    root = logging.getLogger()
+    root.handlers = [LibraryHandler()]
+    root.setLevel(logging.WARNING)
 
 
 def _number(level: str) -> int:

@@ -76,6 +76,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # a traceback would show the password
     )
 
     neo4j_uri: str = "bolt://127.0.0.1:7687"

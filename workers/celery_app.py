@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from interest_graph.logs import configure_logs
+from celery.signals import setup_logging
+
+from interest_graph.logs import configure_logs, log_libraries
 from interest_graph.metrics import build_metrics
 from interest_graph.settings import load_settings
 
@@ -12,6 +14,7 @@ from .update import register_updates
 
 settings = load_settings()
 configure_logs(settings.log_level)
+setup_logging.connect(log_libraries, weak=False)
 metrics = build_metrics(settings.metrics_dir)
 app = create_celery(settings)
 register_updates(app, settings, metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +70,15 @@ def test_a_wrong_value_is_named_by_its_field(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("INTEREST_GRAPH_API_PORT", "many")
     with pytest.raises(SettingsError, match="api_port"):
         load_settings()
+
+
+def test_a_contradiction_is_told_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the error nor what it came from, which a traceback shows too, holds a password."""
+    monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", "hush")
+    monkeypatch.setenv("INTEREST_GRAPH_EVENT_TYPES", "{}")
+    with pytest.raises(SettingsError, match="event_types") as told:
+        load_settings()
+    assert "hush" not in "".join(traceback.format_exception(told.value))
 
 
 def test_every_setting_says_what_it_means() -> None:
