@@ -53,7 +53,11 @@ def list_items(query: PageQuery) -> Response:
 @scope("read")
 @raises(Code.NOT_FOUND)
 def get_item(path: ItemPath) -> Response:
-    """Read an item."""
+    """Read an item.
+
+    Not one with the id `popular`: this path is the list of what is popular. Such an item is in the
+    list of all items and in the answer to a PATCH, and everything else of it works.
+    """
     return answer(ItemOut.model_validate(services().items.get(path.item_id)))
 
 

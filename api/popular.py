@@ -35,6 +35,9 @@ class PopularQuery(Parameters):
 @scope("read")
 @raises(Code.MODEL_NOT_READY, Code.SERVING_STATE_UNAVAILABLE)
 def popular_items(query: PopularQuery) -> Response:
-    """List what is popular, newest events counting most."""
+    """List what is popular, newest events counting most.
+
+    This path is the list also where an item with the id `popular` is in the catalogue.
+    """
     found = services().recommender.popular(query.k, query.category)
     return answer(ItemsOut.model_validate({"items": found}))

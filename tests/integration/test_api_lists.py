@@ -10,7 +10,7 @@ import orjson
 import pytest
 from safetensors.numpy import save_file
 
-from api.app import create_app
+from api.app import create_app, openapi_document
 from interest_graph.api_key import ApiKeyStore
 from interest_graph.services import Services, build_services
 from tests.unit.interest_graph.test_interest import make_encoder, make_matrix
@@ -129,3 +129,19 @@ def test_similar_and_popular_lists_hold_what_may_be_shown(client: FlaskClient) -
     assert client.get("/v1/health/ready?for=all").status_code == 200
     text = client.get("/metrics").text
     assert f'interest_graph_model_info{{model_version="{VERSION}"}} 1.0' in text
+
+
+def test_an_item_may_be_called_popular(client: FlaskClient) -> None:
+    """Its own path is the list; everything else of it works, and the document says so."""
+    event = {"user_id": "u", "item_id": "popular", "event_type": "view"}
+    assert client.post("/v1/events", json=event).status_code == 202
+    written = client.post("/v1/items", json={"item_id": "popular", "title": "A song"})
+    assert written.json["written"] == 1
+    assert "items" in client.get("/v1/items/popular").json
+    found = {item["item_id"]: item for item in client.get("/v1/items?limit=1000").json["items"]}
+    assert found["popular"]["title"] == "A song"
+    assert client.patch("/v1/items/popular", json={}).json["title"] == "A song"
+    assert client.delete("/v1/items/popular").status_code == 202
+    paths = openapi_document()["paths"]
+    for path in ("/v1/items/{item_id}", "/v1/items/popular"):
+        assert "with the id `popular`" in paths[path]["get"]["description"]
