@@ -145,11 +145,15 @@ class CatalogueView:
     def seen(
         self, members: npt.NDArray[np.int64], event_types: Sequence[int]
     ) -> npt.NDArray[np.int64]:
-        """Row numbers that a user's seen set names with one of these event types, ascending."""
-        chosen = np.unique(members[np.isin(members & 15, event_types)] >> 4)
+        """Row numbers that a user's seen set names with one of these event types."""
+        asked = np.zeros(16, dtype=np.bool_)
+        asked[list(event_types)] = True
+        chosen = members[asked[members & 15]] >> 4
+        if not len(chosen) or not len(self._hashes):
+            return np.zeros(0, dtype=np.int64)
         places = np.searchsorted(self._hashes, chosen, sorter=self._by_hash)
-        rows = self._by_hash[np.minimum(places, max(0, len(self._by_hash) - 1))]
-        return np.sort(rows[self._hashes[rows] == chosen])
+        rows = self._by_hash[np.minimum(places, len(self._by_hash) - 1)]
+        return np.asarray(rows[self._hashes[rows] == chosen])
 
     def title(self, item_id: str) -> str | None:
         """What an item is called; None for a stub."""

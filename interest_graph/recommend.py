@@ -289,8 +289,9 @@ class Recommender:
                 for row, score, bonus, how in zip(rows, exact, bonuses, chosen, strict=True)
             ]
         best = of_events.argmax(0).tolist() if rows else []
+        because = {event: self._because(felt.events[event]) for event in set(best)}
         return [
-            self._item(model, row, score + bonus, "personal", self._because(felt.events[event]))
+            self._item(model, row, score + bonus, "personal", because[event])
             for row, score, bonus, event in zip(rows, exact, bonuses, best, strict=True)
         ]
 
