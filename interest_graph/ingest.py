@@ -13,7 +13,6 @@ import structlog
 from .errors import (
     InvalidEventError,
     LostRowsError,
-    PoisonError,
     SettingsError,
     TransientError,
 )
@@ -49,6 +48,7 @@ class Ingested:
         recorded_at_ms: When each event that was written had been accepted.
         flagged: Flagged events written, by reason.
         failed: Entries that are in the log still, to be tried again later.
+        poison: Entries of which it can be told that they can never be written, and why.
     """
 
     events: int = 0
@@ -61,6 +61,7 @@ class Ingested:
     recorded_at_ms: list[int] = field(default_factory=list)
     flagged: Counter[str] = field(default_factory=Counter)
     failed: list[Entry] = field(default_factory=list)
+    poison: list[tuple[Entry, str]] = field(default_factory=list)
 
     def add(self, other: Ingested) -> None:
         """Count in what another part of the batch did."""
@@ -85,8 +86,9 @@ def ingest(
 ) -> Ingested:
     """Bring a batch into the graph and acknowledge it.
 
-    A batch that fails is halved until what fails is one entry: so a poisonous one is buried alone,
-    and costs the others a few transactions.
+    An entry of which it can be told that it is poison is buried, and the rest is written without
+    it in the same transaction. A batch that fails for another reason is halved until what fails is
+    one entry, so that it costs the others a few transactions.
 
     Args:
         entries: In their order.
@@ -126,8 +128,12 @@ def ingest(
         else:
             _bury_or_wait(entries[0], error, stream, settings, total, _owner(leases))
         return total
-    stream.acknowledge(entries, _owner(leases))
     total.add(done)
+    left = {(entry.partition, entry.entry_id) for entry, _ in done.poison}
+    if good := [one for one in entries if (one.partition, one.entry_id) not in left]:
+        stream.acknowledge(good, _owner(leases))
+    for entry, reason in done.poison:
+        _bury(entry, reason, stream, total, _owner(leases))
     return total
 
 
@@ -144,12 +150,16 @@ def _bury_or_wait(
     total: Ingested,
     owner: str,
 ) -> None:
-    """Bury what is poison or was delivered too often; leave the rest for another try."""
-    if not isinstance(error, PoisonError) and entry.deliveries < settings.max_deliveries:
+    """Bury what was delivered too often; leave it for another try until then."""
+    if entry.deliveries < settings.max_deliveries:
         logger.warning("entry_failed", entry_id=entry.entry_id, kind=entry.kind, exc_info=error)
         total.failed.append(entry)
         return
-    reason = str(error) if isinstance(error, PoisonError) else f"{type(error).__name__}: {error}"
+    _bury(entry, f"{type(error).__name__}: {error}", stream, total, owner)
+
+
+def _bury(entry: Entry, reason: str, stream: EventStream, total: Ingested, owner: str) -> None:
+    """Move an entry to the dead letters, if there is room."""
     if stream.bury(entry, reason, owner):
         logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
         total.buried += 1
@@ -172,11 +182,7 @@ def _user_of(entry: Entry) -> set[str]:
 def write_entries(
     tx: neo4j.ManagedTransaction, entries: Sequence[Entry], settings: Settings
 ) -> Ingested:
-    """Write entries in their order; neighbours of one kind share a statement.
-
-    Raises:
-        PoisonError: One of them can never be written; nothing is.
-    """
+    """Write entries in their order, but for poison; neighbours of one kind share a statement."""
     ingested = Ingested()
     for kind, group in groupby(entries, key=lambda entry: entry.kind):
         batch = list(group)
@@ -192,8 +198,8 @@ def write_entries(
                 for entry in batch:
                     facts.delete_user(tx, entry.payload.decode(), entry.revision)
             case _:
-                msg = f"unknown kind of entry: {kind}"
-                raise PoisonError(msg)
+                reason = f"unknown kind of entry: {kind}"
+                ingested.poison += [(entry, reason) for entry in batch]
     return ingested
 
 
@@ -225,19 +231,22 @@ def _write_events(
     tx: neo4j.ManagedTransaction, entries: Sequence[Entry], settings: Settings, ingested: Ingested
 ) -> None:
     """Write the events that the graph does not hold, with stubs, revisions and popularity."""
-    try:
-        events: dict[str, Event] = {}
-        for entry in entries:
-            event = Event.from_json(entry.payload)
-            if entry.replayed:
-                ingested.doubtful_user_ids.add(event.user_id)
-            if events.setdefault(event.event_id, event).body_hash != event.body_hash:
-                msg = "the same event_id with another body is in this batch"
-                raise PoisonError(msg)
-    except InvalidEventError as error:
-        raise PoisonError(str(error)) from error
-    fresh = _fresh(tx, events, settings)
-    ingested.duplicates += len(entries) - len(fresh)
+    given = _readable(entries, settings, ingested)
+    events: dict[str, Event] = {}
+    for entry, event in given:
+        events.setdefault(event.event_id, event)
+        if entry.replayed:
+            ingested.doubtful_user_ids.add(event.user_id)
+    held = _held(tx, list(events), settings)
+    conflicts = 0
+    for entry, event in given:
+        known = held.get(event.event_id, events[event.event_id].body_hash)
+        if known != event.body_hash:
+            conflicts += 1
+            holder = "the graph" if event.event_id in held else "this batch"
+            ingested.poison.append((entry, f"{holder} holds this event_id with another body"))
+    fresh = [event for event_id, event in events.items() if event_id not in held]
+    ingested.duplicates += len(given) - conflicts - len(fresh)
     new = {event.event_id for event in fresh}
     ingested.doubtful_user_ids |= {
         one.user_id for one in events.values() if one.event_id not in new
@@ -265,22 +274,34 @@ def _write_events(
     ingested.recorded_at_ms += [event.recorded_at_ms for event in fresh]
 
 
-def _fresh(
-    tx: neo4j.ManagedTransaction, events: dict[str, Event], settings: Settings
-) -> list[Event]:
-    """Events the graph does not hold under any type; another body under the same id is poison."""
-    for event in events.values():
-        if event.event_type not in settings.event_types:
-            msg = f"event_type: {event.event_type} is not declared"
-            raise PoisonError(msg)
+def _readable(
+    entries: Sequence[Entry], settings: Settings, ingested: Ingested
+) -> list[tuple[Entry, Event]]:
+    """Entries that are events, with these; the others are poison."""
+    given = []
+    for entry in entries:
+        try:
+            event = Event.from_json(entry.payload)
+        except InvalidEventError as error:
+            ingested.poison.append((entry, str(error)))
+            continue
+        if event.event_type in settings.event_types:
+            given.append((entry, event))
+        else:
+            reason = f"event_type: {event.event_type} is not declared"
+            ingested.poison.append((entry, reason))
+    return given
+
+
+def _held(
+    tx: neo4j.ManagedTransaction, event_ids: Sequence[str], settings: Settings
+) -> dict[str, str]:
+    """Hashes of the bodies of events that the graph holds under any type, by id."""
     held: dict[str, str] = {}
-    for relationship in settings.relationships:
-        held |= facts.find_events(tx, relationship, list(events))
-    for event_id, body_hash in held.items():
-        if events[event_id].body_hash != body_hash:
-            msg = "the graph holds this event_id with another body"
-            raise PoisonError(msg)
-    return [event for event_id, event in events.items() if event_id not in held]
+    if event_ids:
+        for relationship in settings.relationships:
+            held |= facts.find_events(tx, relationship, event_ids)
+    return held
 
 
 def user_rows(events: Sequence[Event]) -> list[Row]:

@@ -16,16 +16,17 @@ import orjson
 from . import redis_client as keys
 from .api_key import KEYS
 from .backup_folder import read_lines, verify_backup
-from .errors import StreamUnavailableError
+from .errors import PoisonError, StreamUnavailableError
 from .event_stream import Entry, EventStream
 from .ingest import write_entries
 from .partition import partition_of_entry
 from .redis_client import script, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    import neo4j
     import redis
 
     from .backup_folder import Backup
@@ -68,7 +69,7 @@ def restore_backup(
         done, total = 0, backup.parts[part].lines
         for batch in _batches(read_lines(folder, part)):
             entries = [_entry(line) for line in batch]
-            graph.write(lambda tx, e=entries: write_entries(tx, e, settings))  # type: ignore[misc]
+            graph.write(lambda tx, e=entries: _write(tx, e, settings))  # type: ignore[misc]
             done += len(batch)
             progress(part, done, total)
     held = _held(client, settings)
@@ -77,6 +78,16 @@ def restore_backup(
     held |= {_digest(orjson.loads(line)) for line in read_lines(folder, "dead")}
     _restore_entries(folder, "log", client, settings, held)
     return backup
+
+
+def _write(tx: neo4j.ManagedTransaction, entries: Sequence[Entry], settings: Settings) -> None:
+    """Write entries, all or none.
+
+    Raises:
+        PoisonError: One of them can never be written.
+    """
+    for _, reason in write_entries(tx, entries, settings).poison:
+        raise PoisonError(reason)
 
 
 def _held(client: redis.Redis, settings: Settings) -> set[bytes]:

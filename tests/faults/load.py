@@ -128,17 +128,22 @@ class Load:
 
     def _answered(
         self, session: requests.Session, method: str, path: str, body: Any
-    ) -> requests.Response:
-        """Send until there is an answer that stands."""
+    ) -> tuple[requests.Response, bool]:
+        """Send until there is an answer that stands; and whether every try had one.
+
+        What was sent without an answer may still be on its way, and act whenever it arrives.
+        """
+        certain = True
         while True:
             try:
                 answer = session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
             except requests.RequestException:
                 self.ledger.unanswered.append(time.time())
+                certain = False
             else:
                 self._note(answer, path)
                 if answer.status_code < SERVER_ERROR and answer.status_code not in EXCUSED:
-                    return answer
+                    return answer, certain
             time.sleep(PATIENCE_S)
 
     def _note(self, answer: requests.Response, path: str) -> None:
@@ -181,7 +186,7 @@ class Load:
                 for session in sessions
             ]
         for one in asked:
-            self._account(one.result(), batch, conflicts)
+            self._account(one.result()[0], batch, conflicts)
 
     def _event(self, chance: random.Random, name: str) -> dict[str, Any]:
         moment = datetime.now(UTC)
@@ -255,15 +260,25 @@ class Load:
             self.ledger.wrong.append(f"revision {body['history_revision']} after {floor}")
 
     def _hide(self, _: int) -> None:
-        """Hide popular items and show them again."""
+        """Hide popular items and show them again.
+
+        An item is left alone once a try to show it had no answer: a frozen process may carry that
+        out long after the item was hidden again.
+        """
         chance, session = random.Random(self._seed + 1), self._session()
+        uncertain: set[str] = set()
         while not self._stop.wait(0.2):
             item = self._items[chance.randrange(40)]
+            if item in uncertain:
+                continue
             hide = item not in self.ledger.hidden
             if not hide:
                 with self.ledger.lock:
                     self.ledger.hidden.discard(item)
-            answer = self._answered(session, "PATCH", f"/v1/items/{item}", {"hidden": hide})
+            path = f"/v1/items/{item}"
+            answer, certain = self._answered(session, "PATCH", path, {"hidden": hide})
+            if not certain and not hide:
+                uncertain.add(item)
             if not answer.ok:
                 self.ledger.wrong.append(f"hide: {answer.status_code} {answer.text[:200]}")
             elif hide:

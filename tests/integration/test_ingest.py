@@ -252,6 +252,23 @@ def test_poison_is_buried_alone_with_its_reason(
     assert fields[b"payload"] == entry.payload
 
 
+def test_poison_costs_the_others_nothing(
+    loop: Loop, make_event: Any, query: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much of a batch is poison, the rest of it is written in one transaction."""
+    entries = [entry_of(make_event(f"e-{number}"), number) for number in range(60)]
+    for number in range(0, 60, 6):
+        entries[number] = Entry(f"{number}-1", "event", b"no event %d" % number)
+    entries[9] = entry_of(make_event("e-8", value=5), 9)
+    entries[13] = Entry("13-1", "vote", b"{}")
+    transactions, write = [], loop.graph.write
+    monkeypatch.setattr(loop.graph, "write", lambda work: transactions.append(1) or write(work))
+    done = loop.ingest(entries)
+    assert len(transactions) == 1
+    assert (done.events, done.buried, loop.events.dead_letters()) == (48, 12, 12)
+    assert query("MATCH ()-[e]->(:Item) RETURN count(e) AS n") == [{"n": 48}]
+
+
 def test_an_undeclared_type_is_buried_and_makes_no_relationship(
     loop: Loop, make_event: Any, query: Any
 ) -> None:
