@@ -2,6 +2,8 @@
 
 import hashlib
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, g, request
@@ -12,6 +14,7 @@ from interest_graph.cleaning import Flag
 from interest_graph.errors import Fault, InvalidEventError
 from interest_graph.event import Event, EventInput, parse_event
 from interest_graph.event_stream import Accepted, Status
+from interest_graph.settings import Settings
 
 from .access import scope
 from .answer import answer
@@ -45,9 +48,9 @@ def send_events() -> Response:
     `Idempotency-Key`, events without an id get one that a retry gets again.
     """
     g.derived = set()
-    _check_idempotency_key()
+    parse = _parser(_idempotency_key(), wired().settings)
     entries, many = read_entries(ndjson=True)
-    parsed, invalid = parse_entries(entries, _parse, many=many)
+    parsed, invalid = parse_entries(entries, parse, many=many)
     accepted = services().events.accept([event for _, event in parsed])
     rejected = [*invalid, *_refused(accepted, parsed, many=many)]
     _count(accepted, parsed, rejected)
@@ -56,27 +59,34 @@ def send_events() -> Response:
     return answer(_outcome(len(entries), accepted, parsed, rejected), 202)
 
 
-def _parse(index: int, entry: Any) -> Event:
-    """One event, with an id derived from the `Idempotency-Key` when it brings none."""
-    sent = request.headers.get("Idempotency-Key")
-    if sent and entry.get("event_id") is None:
-        seed = f"{g.api_key.key_id}\n{sent}\n{index}".encode()
-        entry = {**entry, "event_id": f"k-{hashlib.blake2b(seed, digest_size=16).hexdigest()}"}
-        g.derived.add(index)
-    return parse_event(entry, wired().settings)
+def _parser(sent: str, settings: Settings) -> Callable[[int, Any], Event]:
+    """What reads one event, with an id derived from the `Idempotency-Key` when it brings none."""
+    key_id, derived = g.api_key.key_id, g.derived
+
+    def parse(index: int, entry: Any) -> Event:
+        if sent and entry.get("event_id") is None:
+            seed = f"{key_id}\n{sent}\n{index}".encode()
+            entry = {**entry, "event_id": f"k-{hashlib.blake2b(seed, digest_size=16).hexdigest()}"}
+            derived.add(index)
+        return parse_event(entry, settings)
+
+    return parse
 
 
-def _check_idempotency_key() -> None:
-    """Refuse an `Idempotency-Key` that is longer than documented: it would be kept for nothing.
+def _idempotency_key() -> str:
+    """The `Idempotency-Key`, if one was sent.
 
     Raises:
-        ProblemError: 422, names the header field.
+        ProblemError: 422, names the header field: longer than documented, it would be kept for
+            nothing.
     """
-    if len(request.headers.get("Idempotency-Key", "")) > MAX_IDEMPOTENCY_KEY:
+    sent = request.headers.get("Idempotency-Key", "")
+    if len(sent) > MAX_IDEMPOTENCY_KEY:
         reason = f"must have at most {MAX_IDEMPOTENCY_KEY} characters"
         name = "Idempotency-Key"
         fault = {"in": "header", "pointer": f"/{name}", "field": name, "reason": reason}
         raise invalid_parameters([fault])
+    return sent
 
 
 def _refused(accepted: Accepted, parsed: Parsed, *, many: bool) -> list[Rejected]:
@@ -115,10 +125,15 @@ def _outcome(
 def _count(accepted: Accepted, parsed: Parsed, rejected: list[Rejected]) -> None:
     """Measure."""
     metrics = wired().metrics
-    now = time.time()
-    for (_, event), status in zip(parsed, accepted.statuses, strict=True):
-        if status is Status.ACCEPTED:
-            metrics.events_accepted.labels(event.event_type).inc()
-            metrics.event_to_list_seconds.observe(max(0.0, now - event.recorded_at_ms / 1000))
+    fresh = [
+        event
+        for (_, event), status in zip(parsed, accepted.statuses, strict=True)
+        if status is Status.ACCEPTED
+    ]
+    for event_type, count in Counter(event.event_type for event in fresh).items():
+        metrics.events_accepted.labels(event_type).inc(count)
+    if fresh:
+        received_s = min(event.recorded_at_ms for event in fresh) / 1000
+        metrics.event_to_list_seconds.observe(max(0.0, time.time() - received_s))
     metrics.events_duplicate.inc(accepted.duplicates)
     metrics.events_rejected.inc(len(rejected))

@@ -164,7 +164,9 @@ def build_metrics(directory: Path | None) -> Metrics:
         ),
         nodes_refreshed=make.counter("nodes_refreshed_total", "Nodes recomputed.", "label"),
         event_to_list_seconds=make.histogram(
-            "event_to_list_seconds", "From received to counted by every later list.", SECONDS
+            "event_to_list_seconds",
+            "From received to counted by every later list, once a request.",
+            SECONDS,
         ),
         event_to_graph_seconds=make.histogram(
             "event_to_graph_seconds", "From accepted to in the graph.", DELAYS
