@@ -15,7 +15,7 @@ import structlog
 from .catalogue_view import CatalogueView
 from .errors import ModelNotReadyError, NotFoundError, TransientError
 from .field_types import category_id
-from .interest import Interest, interest_at, scores, terms
+from .interest import scores, terms
 from .recommendation_id import AnswerContext
 from .user_memory import UserMemory
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from .documents import Documents
     from .history import HistoryEvent
+    from .interest import Interest
     from .published_model import ModelShelf, PublishedModel
     from .serving_state import Manifest, RequestState, Rider, ServingState
     from .settings import Settings
@@ -221,7 +222,7 @@ class Recommender:
         """The list, under an id that says what it was computed from."""
         now, matrix = self.clock(), model.matrix
         as_of = int(now) // 60 * 60
-        felt = interest_at(model.encoder, known.history, as_of)
+        felt = known.interest(model.encoder, as_of)
         declared = declared_categories(state.user.document)
         values = scores(matrix, felt)
         bonus, liked = declared_amount(felt), self.view.in_categories(declared)

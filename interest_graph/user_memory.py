@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .history import History
-from .interest import encode
+from .interest import encode, interest_at
 from .recommendation_id import context_digest
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .catalogue_view import CatalogueView
-    from .interest import EncodedHistory
+    from .interest import EncodedHistory, Interest, InterestEncoder
     from .published_model import PublishedModel
     from .serving_state import UserState
 
 USER_BYTES = 2_500
-EVENT_BYTES = 48  # in arrays of eight-byte numbers and half of that
+EVENT_BYTES = 64  # in arrays of eight-byte numbers and half of that
 DOCUMENT_BYTES = 1_000
 
 
@@ -45,6 +45,18 @@ class KnownUser:
     history: EncodedHistory
     digest: bytes
     _seen: tuple[int, npt.NDArray[np.int64]] | None = field(default=None, init=False)
+    _felt: tuple[int, Interest] | None = field(default=None, init=False)
+
+    def interest(self, encoder: InterestEncoder, as_of: int) -> Interest:
+        """The interest in a minute, computed once in it.
+
+        Args:
+            encoder: The model's, always the same.
+            as_of: The minute, in seconds since 1970.
+        """
+        if self._felt is None or self._felt[0] != as_of:
+            self._felt = as_of, interest_at(encoder, self.history, as_of)
+        return self._felt[1]
 
     def seen_rows(self, view: CatalogueView, event_types: Sequence[int]) -> npt.NDArray[np.int64]:
         """Rows of what the user has seen by events of these types, of the matrix of `history`.
