@@ -5,12 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import neo4j
-from neo4j.exceptions import AuthError, DriverError, Neo4jError
-
 from cypher.statement import load, load_for
 
 from ..errors import GraphUnavailableError, SettingsError
+from .lean_driver import neo4j
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,20 +96,20 @@ class GraphStore:
                 database=self._settings.neo4j_database, default_access_mode=access
             ) as session:
                 yield session
-        except AuthError as error:
+        except neo4j.exceptions.AuthError as error:
             msg = "Neo4j refuses the user name or password of the settings"
             raise SettingsError(msg) from error
-        except Neo4jError as error:
+        except neo4j.exceptions.Neo4jError as error:
             if error.is_retryable() or not _about_the_data(error):
                 msg = f"Neo4j cannot do it now: {error.code}"
                 raise GraphUnavailableError(msg) from error
             raise
-        except DriverError as error:
+        except neo4j.exceptions.DriverError as error:
             msg = "Neo4j does not answer"
             raise GraphUnavailableError(msg) from error
 
 
-def _about_the_data(error: Neo4jError) -> bool:
+def _about_the_data(error: neo4j.exceptions.Neo4jError) -> bool:
     """Whether trying again is useless: the statement or its parameters are at fault.
 
     A full disk, a time-out or a read-only database says nothing about what was to be written.
