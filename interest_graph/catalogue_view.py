@@ -38,6 +38,24 @@ class Barrier(NamedTuple):
 NO_BARRIER = Barrier(np.zeros(0, np.float32), np.inf, -np.inf)
 
 
+class Entry(NamedTuple):
+    """What a list needs of an item's document.
+
+    Args:
+        title: What it is called.
+        hidden: Whether it is never shown.
+        since: Seconds since 1970 from which it is available.
+        until: Seconds since 1970 before which it is available.
+        categories: Ids of every category it is in, from the top of each path.
+    """
+
+    title: str | None
+    hidden: bool
+    since: float
+    until: float
+    categories: tuple[str, ...]
+
+
 class CatalogueView:
     """Eligibility, titles and categories of the items, by row of one item matrix.
 
@@ -46,7 +64,9 @@ class CatalogueView:
 
     def __init__(self) -> None:
         self.revision = 0
-        self.documents: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, Entry] = {}
+        self._left: dict[str, tuple[str, ...]] = {}
+        self._levels: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._matrix: ItemMatrix | None = None
         self._visible = np.zeros(0, dtype=np.bool_)
         self._from = np.zeros(0)
@@ -60,12 +80,10 @@ class CatalogueView:
     def update(self, revision: int, changes: Mapping[str, dict[str, Any] | None]) -> None:
         """Take over changed documents; `align` brings them into the rows."""
         for item_id, document in changes.items():
-            if document is None:
-                self.documents.pop(item_id, None)
-                continue
-            self.documents[item_id] = document
-            for level in _levels(document):
-                self._names.setdefault(str(level["category_id"]), str(level["path"]))
+            if known := self._entries.pop(item_id, None):
+                self._left[item_id] = self._left.get(item_id, ()) + known.categories
+            if document is not None:
+                self._entries[item_id] = self._entry(document)
         self.revision = revision
 
     def align(self, matrix: ItemMatrix, changed: Sequence[str] = ()) -> None:
@@ -73,6 +91,7 @@ class CatalogueView:
         if matrix is not self._matrix:
             self._matrix = matrix
             self._members = {}
+            self._left = {}
             self._barrier = NO_BARRIER
             self._resize(0)
         start = len(self._visible)
@@ -81,13 +100,15 @@ class CatalogueView:
         if start < len(matrix.item_ids):
             self._resize(len(matrix.item_ids))
             for row in range(start, len(matrix.item_ids)):
+                self._left.pop(matrix.item_ids[row], None)  # it was in no row
                 self._hashes[row] = item_hash(matrix.item_ids[row])
                 self._set(row, matrix.item_ids[row])
             self._by_hash = np.argsort(self._hashes)
         for item_id in changed:
             row = matrix.row_of.get(item_id, start)
             if row < start:
-                self._forget(row)
+                for category in self._left.pop(item_id, ()):
+                    self._members.get(category, set()).discard(row)
                 self._set(row, item_id)
 
     def eligible(self, now: float) -> Rows:
@@ -109,13 +130,8 @@ class CatalogueView:
 
     def is_eligible(self, item_id: str, now: float) -> bool:
         """The same of one item, from its document: what `eligible` must agree with."""
-        document = self.documents.get(item_id)
-        return (
-            document is not None
-            and not document.get("hidden")
-            and _seconds(document.get("available_from"), -np.inf) <= now
-            and now < _seconds(document.get("available_until"), np.inf)
-        )
+        entry = self._entries.get(item_id)
+        return entry is not None and not entry.hidden and entry.since <= now < entry.until
 
     def in_category(self, category: str) -> Rows:
         """Rows in a category or below it.
@@ -157,8 +173,8 @@ class CatalogueView:
 
     def title(self, item_id: str) -> str | None:
         """What an item is called; None for a stub."""
-        document = self.documents.get(item_id)
-        return document.get("title") if document else None
+        entry = self._entries.get(item_id)
+        return entry.title if entry else None
 
     def category_name(self, identifier: str) -> str:
         """Path of a category as text."""
@@ -166,8 +182,29 @@ class CatalogueView:
 
     def likes(self, declared: Sequence[str], item_id: str) -> bool:
         """Whether an item is in one of the declared categories or below it."""
-        levels = _levels(self.documents.get(item_id, {}))
-        return any(level["category_id"] in declared for level in levels)
+        entry = self._entries.get(item_id)
+        return entry is not None and any(one in declared for one in entry.categories)
+
+    def _entry(self, document: Mapping[str, Any]) -> Entry:
+        """What is kept of a document."""
+        paths = [tuple(path) for path in document.get("categories") or []]
+        categories = [category for path in paths for category in self._categories(path)]
+        return Entry(
+            document.get("title"),
+            bool(document.get("hidden")),
+            _seconds(document.get("available_from"), -np.inf),
+            _seconds(document.get("available_until"), np.inf),
+            tuple(dict.fromkeys(categories)),
+        )
+
+    def _categories(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """Ids of the categories on a path, from the top; hashed once a path."""
+        if path not in self._levels:
+            levels = [*category_levels(list(path))]
+            self._levels[path] = tuple(str(level["category_id"]) for level in levels)
+            for level in levels:
+                self._names.setdefault(str(level["category_id"]), str(level["path"]))
+        return self._levels[path]
 
     def _resize(self, count: int) -> None:
         """Grow the arrays; new rows are stubs."""
@@ -182,26 +219,15 @@ class CatalogueView:
         self._until = np.append(self._until, np.full(missing, np.inf))
         self._hashes = np.append(self._hashes, np.zeros(missing, dtype=np.int64))
 
-    def _forget(self, row: int) -> None:
-        """Take a row out of every category."""
-        for members in self._members.values():
-            members.discard(row)
-
     def _set(self, row: int, item_id: str) -> None:
         """Write what an item's document says into its row."""
-        document = self.documents.get(item_id)
-        self._visible[row] = document is not None and not document.get("hidden")
-        if document is None:
+        entry = self._entries.get(item_id)
+        self._visible[row] = entry is not None and not entry.hidden
+        if entry is None:
             return
-        self._from[row] = _seconds(document.get("available_from"), -np.inf)
-        self._until[row] = _seconds(document.get("available_until"), np.inf)
-        for level in _levels(document):
-            self._members.setdefault(str(level["category_id"]), set()).add(row)
-
-
-def _levels(document: Mapping[str, Any]) -> list[dict[str, str | None]]:
-    """Every category a document is in, from the top of each path."""
-    return [level for path in document.get("categories") or [] for level in category_levels(path)]
+        self._from[row], self._until[row] = entry.since, entry.until
+        for category in entry.categories:
+            self._members.setdefault(category, set()).add(row)
 
 
 def _seconds(time: str | None, otherwise: float) -> float:
