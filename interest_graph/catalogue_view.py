@@ -77,14 +77,16 @@ class CatalogueView:
         self._by_hash = np.zeros(0, dtype=np.int64)
         self._barrier = NO_BARRIER
 
-    def update(self, revision: int, changes: Mapping[str, dict[str, Any] | None]) -> None:
-        """Take over changed documents; `align` brings them into the rows."""
+    def update(self, changes: Mapping[str, dict[str, Any] | None]) -> None:
+        """Take over changed documents; `align` brings them into the rows.
+
+        Whoever has taken over all of a revision sets `revision`.
+        """
         for item_id, document in changes.items():
             if known := self._entries.pop(item_id, None):
                 self._left[item_id] = self._left.get(item_id, ()) + known.categories
             if document is not None:
                 self._entries[item_id] = self._entry(document)
-        self.revision = revision
 
     def align(self, matrix: ItemMatrix, changed: Sequence[str] = ()) -> None:
         """Follow the matrix: all rows of another matrix, new rows, and changed documents."""

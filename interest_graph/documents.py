@@ -18,7 +18,7 @@ from .partition import partition_of
 from .redis_client import script, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import redis
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 Kind = Literal["item", "user"]
 PATCH_TRIES = 8
+READ_AT_ONCE = 1000
 
 
 class _Status(IntEnum):
@@ -125,8 +126,11 @@ class Documents:
         documents = [orjson.loads(document) for document in raw if document]
         return Page(documents, ids[-1] if len(found) > limit else None)
 
-    def changed_since(self, revision: int) -> tuple[int, dict[str, Document | None]]:
-        """Documents written after a revision (None: deleted), and the revision reached."""
+    def changed_since(self, revision: int) -> tuple[int, Iterator[dict[str, Document | None]]]:
+        """The revision reached, and documents written after a revision in pages (None: deleted).
+
+        A document that is written again meanwhile may come as it is by then.
+        """
         with translated(StreamUnavailableError, "the catalogue"):
             changed = cast(
                 "list[tuple[bytes, float]]",
@@ -134,13 +138,19 @@ class Documents:
                     self._changes_key, f"({revision}", "+inf", withscores=True
                 ),
             )
-            ids = [identifier.decode() for identifier, _ in changed]
-            raw = self._raw(ids)
         reached = int(max((score for _, score in changed), default=revision))
-        return reached, {
-            identifier: orjson.loads(document) if document else None
-            for identifier, document in zip(ids, raw, strict=True)
-        }
+        return reached, self._read([identifier.decode() for identifier, _ in changed])
+
+    def _read(self, ids: Sequence[str]) -> Iterator[dict[str, Document | None]]:
+        """Documents in pages: all of a large catalogue at once would take much memory."""
+        for start in range(0, len(ids), READ_AT_ONCE):
+            page = ids[start : start + READ_AT_ONCE]
+            with translated(StreamUnavailableError, "the catalogue"):
+                raw = self._raw(page)
+            yield {
+                identifier: orjson.loads(document) if document else None
+                for identifier, document in zip(page, raw, strict=True)
+            }
 
     def revision(self, identifier: str) -> int:
         """The catalogue revision at which a document last changed; 0 when it never did."""

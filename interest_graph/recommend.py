@@ -170,9 +170,11 @@ class Recommender:
             self.view = CatalogueView()  # the serving state was rebuilt
         changed: list[str] = []
         if catalog_revision > self.view.revision:
-            reached, changes = self._items.changed_since(self.view.revision)
-            self.view.update(reached, changes)
-            changed = list(changes)
+            reached, pages = self._items.changed_since(self.view.revision)
+            for page in pages:
+                self.view.update(page)
+                changed += page
+            self.view.revision = reached
         self.view.align(model.matrix, changed)
         self._last = manifest
         return model

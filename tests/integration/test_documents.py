@@ -18,9 +18,16 @@ from interest_graph.errors import ConflictError, NotFoundError, StreamFullError
 if TYPE_CHECKING:
     import redis
 
+    from interest_graph.documents import Document
     from interest_graph.event_stream import EventStream
     from interest_graph.serving_state import ServingState
     from interest_graph.settings import Settings
+
+
+def changes(items: Documents, revision: int) -> tuple[int, dict[str, Document | None]]:
+    """What has changed since a revision, all pages in one."""
+    reached, pages = items.changed_since(revision)
+    return reached, {name: document for page in pages for name, document in page.items()}
 
 
 def names(count: int) -> list[str]:
@@ -64,12 +71,23 @@ def test_changes_since_a_revision_are_all_of_them(items: Documents) -> None:
     first = items.put([{"item_id": "i-1"}, {"item_id": "i-2"}])
     items.put([{"item_id": "i-2", "hidden": True}])
     last = items.delete("i-1")
-    assert items.changed_since(0) == (
+    assert changes(items, 0) == (
         last,
         {"i-1": None, "i-2": {"item_id": "i-2", "hidden": True}},
     )
-    assert items.changed_since(first) == items.changed_since(0)
-    assert items.changed_since(last) == (last, {})
+    assert changes(items, first) == changes(items, 0)
+    assert changes(items, last) == (last, {})
+
+
+def test_changes_come_in_pages(items: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many items share a revision, each comes once, a page at a time."""
+    monkeypatch.setattr("interest_graph.documents.READ_AT_ONCE", 3)
+    items.put([{"item_id": f"i-{number}"} for number in range(8)])
+    reached, pages = items.changed_since(0)
+    found = [[*page] for page in pages]
+    assert [len(page) for page in found] == [3, 3, 2]
+    assert sorted(one for page in found for one in page) == [f"i-{n}" for n in range(8)]
+    assert reached == 1
 
 
 def test_a_write_stands_in_the_log_with_its_revision(items: Documents, events: EventStream) -> None:
@@ -96,7 +114,7 @@ def test_a_full_log_takes_none_of_a_request(log: redis.Redis, settings: Settings
     with pytest.raises(StreamFullError):
         bounded.put([{"item_id": "i-2"}, {"item_id": "i-3"}])
     assert bounded.page(10).documents == [{"item_id": "i-1"}]
-    assert bounded.changed_since(1) == (1, {})
+    assert changes(bounded, 1) == (1, {})
 
 
 def test_concurrent_patches_lose_nothing(items: Documents) -> None:

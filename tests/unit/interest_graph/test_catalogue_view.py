@@ -70,10 +70,10 @@ def test_any_sequence_of_changes_leaves_what_a_fresh_view_says(
             append(matrix, [item_id])
         else:
             matrix = matrix_of(list(dict.fromkeys([item_id, *NAMES[:2]])), f"v{revision}")
-        view.update(revision, changes)
+        view.update(changes)
         view.align(matrix, list(changes))
     fresh = CatalogueView()
-    fresh.update(1, documents)
+    fresh.update(documents)
     fresh.align(matrix)
     shown = {item_id for item_id, document in documents.items() if not document["hidden"]}
     assert eligible(view, matrix) == eligible(fresh, matrix) == shown & set(matrix.item_ids)
@@ -102,7 +102,7 @@ def test_seen_is_told_by_item_and_type(seen: set[tuple[str, int]], types: set[in
 def test_a_category_is_named_by_path_or_id() -> None:
     """A category and everything below it is found by its path as text and by its id."""
     view, matrix = CatalogueView(), matrix_of(NAMES)
-    view.update(1, {"i-0": {"categories": [["Home", "Bath"]]}, "i-1": {"categories": [["Home"]]}})
+    view.update({"i-0": {"categories": [["Home", "Bath"]]}, "i-1": {"categories": [["Home"]]}})
     view.align(matrix)
     (bath,) = [c for c in view._names if view.category_name(c) == "Home > Bath"]
     assert np.flatnonzero(view.in_category("Home")).tolist() == [0, 1]
