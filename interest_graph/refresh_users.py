@@ -120,12 +120,12 @@ def user_row(
         "user_id": user_id,
         "read_revision": read_revision,
         "embedding": felt.embedding.astype(np.float64).tolist() if felt.events else None,
-        "items": _strongest("item_id", items, settings.interest_items),
-        "categories": _strongest("category_id", interests, settings.interest_categories),
+        "items": _strongest(items, settings.interest_items),
+        "categories": _strongest(interests, settings.interest_categories),
     }
 
 
-def _strongest(name: str, weights: Mapping[str, float], count: int) -> list[Row]:
+def _strongest(weights: Mapping[str, float], count: int) -> dict[str, float]:
     """The heaviest entries, heaviest first, ties by id."""
     ranked = sorted(weights.items(), key=lambda entry: (-entry[1], entry[0]))
-    return [{name: identifier, "weight": weight} for identifier, weight in ranked[:count]]
+    return dict(ranked[:count])

@@ -132,8 +132,8 @@ def _write_learned(tx: neo4j.ManagedTransaction) -> None:
                 "user_id": "anna",
                 "read_revision": 2,
                 "embedding": [0.1, 0.2, 0.3],
-                "items": [{"item_id": "yogurt", "weight": 0.8}],
-                "categories": [{"category_id": category_id(YOGURT), "weight": 0.8}],
+                "items": {"yogurt": 0.8},
+                "categories": {category_id(YOGURT): 0.8},
             }
         ],
         MODEL,

@@ -40,8 +40,8 @@ def interests(tx: neo4j.ManagedTransaction, revision: int) -> object:
         "user_id": "u-1",
         "read_revision": revision,
         "embedding": [float(revision)],
-        "items": [{"item_id": "i-1", "weight": float(revision)}],
-        "categories": [],
+        "items": {"i-1": float(revision)},
+        "categories": {},
     }
     return learned.write_user_interests(tx, [row], FIRST)
 

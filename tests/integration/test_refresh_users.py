@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -267,3 +268,35 @@ def test_a_user_waits_for_an_item_that_is_not_encoded_yet(desk: Desk, query: Any
     desk.shop.serving.publish(delta(["brand-new"]))
     assert desk.refresh().written == 1
     assert "brand-new" in {edge["id"] for edge in query(EDGES)}
+
+
+def test_what_is_written_replaces_every_edge_whatever_was_there(
+    graph: GraphStore, query: Any
+) -> None:
+    """After each write the edges are the rows, also where an item and a category share an id."""
+    ids = ["a", "b b", "c`$.", "ä"]
+    query(
+        "UNWIND $ids AS id CREATE (:Item {item_id: id}), (:Category {category_id: id}) "
+        "WITH count(*) AS n CREATE (:Model {model_version: $model, in_service: true}) "
+        "CREATE (:User {user_id: 'u-1', facts_revision: 99, refreshed_revision: 0})",
+        ids=ids,
+        model=FIRST,
+    )
+    chance = random.Random(3)
+    for revision in range(1, 20):
+        wanted = {
+            kind: {one: chance.random() for one in chance.sample(ids, chance.randrange(5))}
+            for kind in ("items", "categories")
+        }
+        row = {"user_id": "u-1", "read_revision": revision, "embedding": [0.0], **wanted}
+        written = graph.write(
+            lambda tx, row=row: learned.write_user_interests(tx, [row], FIRST)  # type: ignore[misc]
+        )
+        assert written == 1
+        found = query(
+            "MATCH (:User)-[edge:INTERESTED_IN]->(n) RETURN edge.weight AS weight, "
+            "n:Item AS item, coalesce(n.item_id, n.category_id) AS id"
+        )
+        assert len(found) == sum(map(len, wanted.values()))
+        for row in found:
+            assert wanted["items" if row["item"] else "categories"][row["id"]] == row["weight"]
