@@ -344,7 +344,9 @@ class Recommender:
 
 
 def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
-    """Rows of the k highest values, best first, ties by row; those at -inf are never among them.
+    """Rows of the k highest values, best first, ties by row.
+
+    Those at -inf, or that are no numbers, are never among them.
 
     Of blocks of rows, k have a value at least as high as the k-th highest of their maxima: what is
     lower is not looked at again.
@@ -358,6 +360,8 @@ def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
     width = max(1, min(64, len(values) // (4 * k)))
     blocks = len(values) // width
     maxima = values[: blocks * width].reshape(blocks, width).max(1)
+    if np.isnan(maxima).any():  # a partition takes them for the highest
+        return top_k(np.where(np.isnan(values), np.float32(-np.inf), values), k)
     least = np.partition(maxima, blocks - k)[blocks - k]
     best = np.flatnonzero(values >= max(least, LOWEST))
     order = np.lexsort((best, -values[best]))[:k]
