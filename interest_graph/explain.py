@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .errors import CheckpointError, DeltaGoneError, ExpiredError, NotFoundError
 from .history import pack
 from .interest import Contributions, Interest, contributions, interest
-from .recommend import declared_amount, declared_categories
+from .recommend import declared_amount
 from .recommendation_id import context_digest, read_id
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Explainer:
             ExpiredError: The answer is too old, or what it was computed from is kept no longer.
         """
         state = self._serving.read(user_id)
-        declared = declared_categories(state.user.document)
+        declared = state.user.declared
         with self._recommender.lock:
             model = self._recommender.synchronise(state.manifest, state.catalog_revision)
             revision = state.history_revision
@@ -107,7 +107,7 @@ class Explainer:
                 felt = interest(model.encoder, model.matrix, state.user.history, now)
             else:
                 context = read_id(recommendation_id)
-                revision, declared = context.history_revision, list(context.declared)
+                revision, declared = context.history_revision, context.declared
                 model = self._model(context)
                 felt = _felt_then(user_id, state.user.history, model, context)
                 self._check_likes(item_id, context)

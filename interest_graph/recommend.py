@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,6 @@ import structlog
 
 from .catalogue_view import CatalogueView
 from .errors import ModelNotReadyError, NotFoundError, TransientError
-from .field_types import category_id
 from .interest import scores, terms
 from .recommendation_id import AnswerContext
 from .user_memory import UserMemory
@@ -225,7 +224,7 @@ class Recommender:
         now, matrix = self.clock(), model.matrix
         as_of = int(now) // 60 * 60
         felt = known.interest(model.encoder, as_of)
-        declared = declared_categories(state.user.document)
+        declared = state.user.declared
         values = scores(matrix, felt)
         bonus, liked = declared_amount(felt), self.view.in_categories(declared)
         if declared:
@@ -247,7 +246,7 @@ class Recommender:
             history_revision=state.history_revision,
             catalog_revision=self.view.revision,
             digest=known.digest,
-            declared=tuple(declared),
+            declared=declared,
         )
         return Recommendations(
             recommendation_id=context.new_id(),
@@ -366,11 +365,6 @@ def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
     best = np.flatnonzero(values >= max(least, LOWEST))
     order = np.lexsort((best, -values[best]))[:k]
     return [int(row) for row in best[order]]
-
-
-def declared_categories(document: dict[str, Any] | None) -> list[str]:
-    """Ids of the categories a user declared."""
-    return [category_id(path) for path in (document or {}).get("categories") or []]
 
 
 def declared_amount(felt: Interest) -> float:

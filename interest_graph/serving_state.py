@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import orjson
 
 from . import redis_client as keys
 from .errors import DeltaGoneError, ServingStateUnavailableError
+from .field_types import category_id
 from .history import HistoryEvent, unpack
 from .item_matrix import ItemDelta
 from .redis_client import call, script, translated
@@ -52,13 +53,14 @@ class UserState:
 
     Args:
         packed: The user's newest events, oldest first, see `history`.
-        document: What the shop said of the user; None when it said nothing.
+        declared: Ids of the categories that the user declared; the rest of the user's document
+            may be long, and no list needs it.
         seen: Members of the user's seen set, see `redis_client.seen_member`.
         stamp: Another one after every change of the above; empty where it may change unseen.
     """
 
     packed: bytes
-    document: dict[str, Any] | None
+    declared: tuple[str, ...]
     seen: npt.NDArray[np.int64]
     stamp: bytes = b""
 
@@ -131,7 +133,7 @@ class ServingState:
             history, document, seen = answer[6:]
             user = UserState(
                 packed=history or b"",
-                document=orjson.loads(document) if document else None,
+                declared=_declared(document),
                 seen=np.array([int(member) for member in seen], dtype=np.int64),
                 stamp=stamp or b"",
             )
@@ -205,6 +207,12 @@ class ServingState:
                 args=[model_version, OLD_DELTAS_S],
             )
         return int(epoch)
+
+
+def _declared(document: bytes | None) -> tuple[str, ...]:
+    """Ids of the categories in a user's document."""
+    paths = (orjson.loads(document).get("categories") if document else None) or []
+    return tuple(category_id(path) for path in paths)
 
 
 def _manifest(fields: list[bytes | None]) -> Manifest | None:

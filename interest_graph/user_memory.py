@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
     from .catalogue_view import CatalogueView
     from .interest import EncodedHistory, Interest, InterestEncoder
+    from .item_matrix import ItemMatrix
     from .published_model import PublishedModel
     from .serving_state import UserState
 
 USER_BYTES = 2_500
 EVENT_BYTES = 64  # in arrays of eight-byte numbers and half of that
-DOCUMENT_BYTES = 1_000
+DECLARED_BYTES = 100
 
 
 @dataclass(slots=True)
@@ -78,7 +79,7 @@ class KnownUser:
             USER_BYTES
             + EVENT_BYTES * len(encoded.rows)
             + len(self.state.packed)
-            + (DOCUMENT_BYTES if self.state.document else 0)
+            + DECLARED_BYTES * len(self.state.declared)
             + encoded.keys.nbytes
             + 2 * self.state.seen.nbytes
         )
@@ -89,13 +90,15 @@ class UserMemory:
 
     Args:
         bound_bytes: About how much memory they may take; who was asked about longest ago is
-            forgotten first.
+            forgotten first. All are when another item matrix comes: they would keep the one
+            before in memory as well, which is far larger than they are.
     """
 
     def __init__(self, bound_bytes: int) -> None:
         self._bound_bytes = bound_bytes
         self._users: OrderedDict[str, KnownUser] = OrderedDict()
         self._bytes = 0
+        self._matrix: ItemMatrix | None = None
 
     def get(self, user_id: str) -> KnownUser | None:
         """What is remembered of a user, true or not."""
@@ -109,6 +112,9 @@ class UserMemory:
             state: What Redis says now.
             model: The model in service.
         """
+        if model.matrix is not self._matrix:
+            self._matrix, self._bytes = model.matrix, 0
+            self._users.clear()
         known = self._users.get(user_id)
         if known and known.state is state and known.history.fits(model.matrix):
             self._users.move_to_end(user_id)

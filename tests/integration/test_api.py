@@ -118,7 +118,7 @@ def test_an_erased_user_stays_erased(client: FlaskClient, services: Services) ->
     late = client.post("/v1/events", json=event())
     assert (late.status_code, late.json["errors"][0]["field"]) == (422, "user_id")
     state = services.serving.read("u")
-    assert (state.user.history, state.user.document, len(state.user.seen)) == ((), None, 0)
+    assert (state.user.history, state.user.declared, len(state.user.seen)) == ((), (), 0)
     assert client.get("/v1/users/u").status_code == 404
 
 

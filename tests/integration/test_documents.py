@@ -210,7 +210,7 @@ def test_deleting_a_user_leaves_a_tombstone_alone(
     events.accept([make_event("e-1", event_type="purchase")])
     users.delete("u-1")
     state = serving.read("u-1")
-    assert (state.user.history, state.user.document, state.user.seen.tolist()) == ((), None, [])
+    assert (state.user.history, state.user.declared, state.user.seen.tolist()) == ((), (), [])
     assert set(log.hgetall(keys.user_key("u-1"))) == {b"t"}
     with pytest.raises(NotFoundError):
         users.get("u-1")

@@ -62,10 +62,10 @@ def test_a_delta_that_is_gone_is_not_skipped(serving: ServingState, log: redis.R
 def test_before_anything_is_written_all_is_empty(serving: ServingState) -> None:
     """An unknown user on an empty serving state reads as nothing, not as an error."""
     state = serving.read("nobody")
-    assert (state.manifest, state.catalog_revision, state.user.history, state.user.document) == (
+    assert (state.manifest, state.catalog_revision, state.user.history, state.user.declared) == (
         None,
         0,
         (),
-        None,
+        (),
     )
     assert serving.head() == (None, 0)

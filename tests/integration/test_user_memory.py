@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 
 from interest_graph import redis_client as keys
 from interest_graph.errors import NotFoundError
+from interest_graph.field_types import category_id
 from interest_graph.kept_user import KeptUsers
 from interest_graph.recommend import Query
 from interest_graph.redis_client import connect
@@ -190,6 +193,32 @@ def test_memory_is_bounded_and_the_longest_unasked_goes_first(shop: Shop) -> Non
     for user_id in ("u-1", "u-2", "u-1", "u-3"):
         memory.take(user_id, states[user_id].user, model)
     assert [user_id for user_id in USERS if memory.get(user_id)] == ["u-1", "u-3"]
+
+
+def test_a_long_document_takes_no_memory(shop: Shop) -> None:
+    """Of what the shop says of a user the declared categories are kept, however much it is."""
+    described = {"user_id": "u-1", "categories": [["Home"]]}
+    shop.users.put([described])
+    short = shop.serving.read("u-1").user
+    shop.users.put([described | {"properties": {"notes": ["x" * 20_000] * 100}}])
+    long = shop.serving.read("u-1").user
+    assert replace(long, stamp=b"", seen=[]) == replace(short, stamp=b"", seen=[])  # type: ignore[arg-type] # arrays have no equality
+    assert long.declared == (category_id(["Home"]),)
+
+
+def test_no_user_keeps_a_replaced_model_in_memory(shop: Shop) -> None:
+    """With the first list after a swap the item matrix before is let go of, whoever asked it."""
+    shop.publish(SECOND, seed=2)
+    shop.serving.roll_out(FIRST)
+    process = shop.recommender()
+    for user_id in USERS:
+        shop.send(user_id, ("view", ITEMS[1]))
+        process.recommend(user_id, Query())
+    replaced = weakref.ref(process.shelf.current(shop.serving.head()[0]).matrix)
+    shop.serving.roll_out(SECOND)
+    process.recommend(USERS[0], Query())
+    gc.collect()
+    assert replaced() is None
 
 
 def test_a_read_survives_a_dropped_connection_and_a_forgotten_script(
