@@ -49,6 +49,7 @@ class ModelShelf:
         self._serving = serving
         self._current: PublishedModel | None = None
         self._earlier: PublishedModel | None = None
+        self._origin = ""
 
     def current(self, manifest: Manifest | None) -> PublishedModel:
         """The model the manifest names, with every delta up to its epoch.
@@ -60,6 +61,8 @@ class ModelShelf:
         if manifest is None:
             msg = "no model has been published yet: run `interest-graph train`"
             raise ModelNotReadyError(msg)
+        if manifest.origin != self._origin:
+            self._origin, self._current, self._earlier = manifest.origin, None, None
         if self._current is None or not self._leads_to(self._current, manifest):
             self._current = self._load(manifest.model_version, manifest.epoch)
         try:
@@ -116,8 +119,8 @@ class ModelShelf:
     def _leads_to(self, model: PublishedModel, manifest: Manifest) -> bool:
         """Whether deltas lead from a model to what the manifest names.
 
-        They do not when it is another one, or when Redis was lost with the deltas of this one: they
-        are numbered anew then, from an epoch that this process had passed.
+        They do not when it is another one, or when the manifest went back to an epoch that this
+        process had passed.
         """
         return (
             model.model_version == manifest.model_version and model.matrix.epoch <= manifest.epoch

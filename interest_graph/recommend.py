@@ -165,7 +165,8 @@ class Recommender:
     def synchronise(self, manifest: Manifest | None, catalog_revision: int) -> PublishedModel:
         """Bring model and catalogue in memory to what Redis says; the caller holds the lock."""
         model = self.shelf.current(manifest)
-        if catalog_revision < self.view.revision:
+        elsewhere = manifest and self._last and manifest.origin != self._last.origin
+        if elsewhere or catalog_revision < self.view.revision:
             self.view = CatalogueView()  # the serving state was rebuilt
         changed: list[str] = []
         if catalog_revision > self.view.revision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-UNCHANGED = 6  # values that the script returns when it leaves out what is known
+UNCHANGED = 7  # values that the script returns when it leaves out what is known
 
 OLD_DELTAS_S = 7 * 86_400
 """How long the deltas of a model are kept after another one replaced it."""
@@ -30,10 +31,18 @@ OLD_DELTAS_S = 7 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is published: one model and the number of its newest delta."""
+    """What is published: one model and the number of its newest delta.
+
+    Args:
+        model_version: The model.
+        epoch: That number.
+        origin: Another one when Redis was lost since: deltas, and changes of the catalogue, may
+            have been numbered anew.
+    """
 
     model_version: str
     epoch: int
+    origin: str = ""
 
 
 class Rider(Protocol):
@@ -124,13 +133,13 @@ class ServingState:
                 ),
                 (known.stamp if known else b"", field),
             )
-        version, epoch, catalog_revision, revision, heard, stamp = answer[:6]
+        version, epoch, origin, catalog_revision, revision, heard, stamp = answer[:UNCHANGED]
         if rider:
             rider.hear(heard)
         if len(answer) == UNCHANGED and known:
             user = known
         else:
-            history, document, seen = answer[6:]
+            history, document, seen = answer[UNCHANGED:]
             user = UserState(
                 packed=history or b"",
                 declared=_declared(document),
@@ -138,7 +147,7 @@ class ServingState:
                 stamp=stamp or b"",
             )
         return RequestState(
-            manifest=_manifest([version, epoch]),
+            manifest=_manifest([version, epoch, origin]),
             catalog_revision=int(catalog_revision or 0),
             history_revision=int(revision or 0),
             user=user,
@@ -152,7 +161,7 @@ class ServingState:
         """What is published, and the catalogue's revision."""
         with translated(ServingStateUnavailableError, "the serving state"):
             pipeline = self._client.pipeline(transaction=True)
-            pipeline.hmget(keys.MANIFEST, ["model_version", "epoch"])
+            pipeline.hmget(keys.MANIFEST, ["model_version", "epoch", "origin"])
             pipeline.get(keys.CATALOG_REVISION)
             manifest, revision = pipeline.execute()
         return _manifest(manifest), int(revision or 0)
@@ -196,15 +205,16 @@ class ServingState:
         with translated(ServingStateUnavailableError, "the serving state"):
             pipeline = self._client.pipeline(transaction=True)
             pipeline.hsetnx(keys.MANIFEST, "epoch", epoch)
+            pipeline.hsetnx(keys.MANIFEST, "origin", secrets.token_hex(8))
             pipeline.hsetnx(keys.MANIFEST, "model_version", model_version)
-            return bool(pipeline.execute()[1])
+            return bool(pipeline.execute()[-1])
 
     def roll_out(self, model_version: str) -> int:
         """Make a model the published one: one write; returns its epoch."""
         with translated(ServingStateUnavailableError, "the serving state"):
             epoch = self._roll_out(
                 keys=[keys.MANIFEST, keys.deltas_key(model_version)],
-                args=[model_version, OLD_DELTAS_S],
+                args=[model_version, OLD_DELTAS_S, secrets.token_hex(8)],
             )
         return int(epoch)
 
@@ -217,5 +227,7 @@ def _declared(document: bytes | None) -> tuple[str, ...]:
 
 def _manifest(fields: list[bytes | None]) -> Manifest | None:
     """Read the manifest's fields."""
-    version, epoch = fields
-    return Manifest(version.decode(), int(epoch or 0)) if version else None
+    version, epoch, origin = fields
+    return (
+        Manifest(version.decode(), int(epoch or 0), (origin or b"").decode()) if version else None
+    )

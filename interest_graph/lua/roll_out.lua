@@ -1,6 +1,7 @@
--- Make a model the published one, with all of the deltas it has.
+-- Make a model the published one, with all of the deltas it has. A manifest that is not there gets
+-- an origin.
 -- KEYS  manifest, deltas of the model
--- ARGV  model version, seconds that the deltas of the model before it are kept
+-- ARGV  model version, seconds that the deltas of the model before it are kept, the origin
 -- Returns the epoch: the number of the model's newest delta.
 local epoch = 0
 for _, number in ipairs(redis.call('HKEYS', KEYS[2])) do
@@ -9,5 +10,6 @@ end
 local before = redis.call('HGET', KEYS[1], 'model_version')
 if before and before ~= ARGV[1] then redis.call('EXPIRE', 'ig:deltas:' .. before, ARGV[2]) end
 redis.call('PERSIST', KEYS[2])
+redis.call('HSETNX', KEYS[1], 'origin', ARGV[3])
 redis.call('HSET', KEYS[1], 'model_version', ARGV[1], 'epoch', epoch)
 return epoch

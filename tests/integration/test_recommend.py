@@ -156,6 +156,23 @@ def test_a_process_follows_a_manifest_that_was_restored(shop: Shop) -> None:
     assert process.recommend("u-1", Query(k=99)).items == fresh
 
 
+def test_who_slept_while_redis_was_lost_and_refilled_sees_it(shop: Shop) -> None:
+    """Numbers that went beyond those of before hide from no process that they count anew."""
+    process = shop.recommender()
+    shop.serving.publish(delta([ITEMS[1]], seed=1))
+    shop.items.patch(ITEMS[2], lambda item: item | {"title": "Before"})
+    before = process.recommend("u-1", Query(k=99)).items
+    shop.client.flushdb()
+    assert shop.serving.restore_manifest(FIRST, 0)
+    shop.stock()
+    shop.items.patch(ITEMS[3], lambda item: item | {"hidden": True})
+    for number in (4, 5):
+        shop.items.patch(ITEMS[number], lambda item: item | {"title": "After"})
+        shop.serving.publish(delta([ITEMS[number]], seed=number))
+    fresh = shop.recommender().recommend("u-1", Query(k=99)).items
+    assert process.recommend("u-1", Query(k=99)).items == fresh != before
+
+
 def test_a_delta_of_another_model_is_not_published(shop: Shop) -> None:
     """What a replaced model computed late changes nothing."""
     assert shop.serving.publish(delta(["new"], SECOND)) == 0
