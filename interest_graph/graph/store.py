@@ -80,7 +80,7 @@ class GraphStore:
         """Run a statement that cannot share a transaction: schema changes, batches of its own."""
         text = load_for(path, relationship) if relationship else load(path).text
         with self._session(neo4j.WRITE_ACCESS) as session:
-            return session.run(neo4j.Query(text, timeout=ALONE_TIMEOUT_S)).data()
+            return _rows(session.run(neo4j.Query(text, timeout=ALONE_TIMEOUT_S)))
 
     def _timed(
         self, work: Callable[[neo4j.ManagedTransaction], T], timeout_s: float | None = None
@@ -119,11 +119,16 @@ def _about_the_data(error: neo4j.exceptions.Neo4jError) -> bool:
 
 def run(tx: neo4j.ManagedTransaction, path: str, **parameters: object) -> list[Row]:
     """The rows of the statement in `cypher/<path>.cypher`."""
-    return tx.run(load(path).text, parameters).data()
+    return _rows(tx.run(load(path).text, parameters))
 
 
 def run_for(
     tx: neo4j.ManagedTransaction, path: str, relationship: str, **parameters: object
 ) -> list[Row]:
     """The rows of a template for one declared relationship type."""
-    return tx.run(load_for(path, relationship), parameters).data()
+    return _rows(tx.run(load_for(path, relationship), parameters))
+
+
+def _rows(result: neo4j.Result) -> list[Row]:
+    """All rows. `Result.data` would look into every number of every embedding for a node."""
+    return [dict(record) for record in result]

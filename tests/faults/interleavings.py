@@ -96,15 +96,14 @@ class MemoryGraph:
     stale: bool = False
     embedding: list[float] | None = None
 
-    def run(self, text: str, parameters: dict[str, Any]) -> SimpleNamespace:
-        """What the statement of that text returns."""
-        rows = {
+    def run(self, text: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        """Rows of the statement of that text."""
+        return {
             load("read/fetch_user_revisions").text: self._revisions,
             load("read/fetch_user_events").text: self._events,
             load("read/fetch_item_categories").text: lambda _: [],
             load("write/write_user_interests").text: self._write,
         }[text](parameters)
-        return SimpleNamespace(data=lambda: rows)
 
     def add_fact(self, name: str) -> None:
         """A new event, in its own transaction."""

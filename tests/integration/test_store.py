@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from interest_graph.graph import reads
 from interest_graph.graph.store import GraphStore
 
 if TYPE_CHECKING:
+    import neo4j
+
     from interest_graph.settings import Settings
 
 
@@ -63,3 +66,25 @@ def test_only_faults_of_the_data_are_worth_burying(
 
     with pytest.raises(GraphUnavailableError if transient else Neo4jError):
         graph.write(fail)
+
+
+def test_a_row_is_read_without_a_look_at_each_byte(graph: GraphStore) -> None:
+    """What reading costs does not follow the length of what a property holds."""
+    stored, calls = b"\x01\x02" * 5_000, 0
+
+    def counted(_frame: object, event: str, _what: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    def work(tx: neo4j.ManagedTransaction) -> None:
+        tx.run("CREATE (:Item {item_id: 'i-1', text_embedding: $stored})", stored=stored).consume()
+        before = sys.getprofile()
+        sys.setprofile(counted)
+        try:
+            (row,) = reads.fetch_item_subgraph(tx, ["i-1"], 5)
+        finally:
+            sys.setprofile(before)
+        assert row["text_embedding"] == stored
+
+    graph.write(work)
+    assert calls < len(stored)
