@@ -63,14 +63,16 @@ class ModelShelf:
             raise ModelNotReadyError(msg)
         if manifest.origin != self._origin:
             self._origin, self._current, self._earlier = manifest.origin, None, None
-        if self._current is None or not self._leads_to(self._current, manifest):
-            self._current = self._load(manifest.model_version, manifest.epoch)
+        model = self._current
+        if model is None or not self._leads_to(model, manifest):
+            model = self._load(manifest.model_version, manifest.epoch)
         try:
-            self._advance(self._current, manifest.epoch)
+            self._advance(model, manifest.epoch)
         except DeltaGoneError:  # this process slept while deltas were folded
-            self._current = self._load(manifest.model_version, manifest.epoch)
-            self._advance(self._current, manifest.epoch)
-        return self._current
+            model = self._load(manifest.model_version, manifest.epoch)
+            self._advance(model, manifest.epoch)
+        self._current = model
+        return model
 
     def at(self, model_version: str, epoch: int) -> PublishedModel:
         """A model as it was at an epoch.

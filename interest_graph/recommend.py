@@ -166,17 +166,18 @@ class Recommender:
         """Bring model and catalogue in memory to what Redis says; the caller holds the lock."""
         model = self.shelf.current(manifest)
         elsewhere = manifest and self._last and manifest.origin != self._last.origin
-        if elsewhere or catalog_revision < self.view.revision:
-            self.view = CatalogueView()  # the serving state was rebuilt
+        rebuilt = elsewhere or catalog_revision < self.view.revision
+        view = CatalogueView() if rebuilt else self.view
         changed: list[str] = []
-        if catalog_revision > self.view.revision:
-            reached, pages = self._items.changed_since(self.view.revision)
+        if catalog_revision > view.revision:
+            reached, pages = self._items.changed_since(view.revision)
             for page in pages:
-                self.view.update(page)
+                view.update(page)
                 changed += page
-            self.view.revision = reached
-        self.view.align(model.matrix, changed)
-        self._last = manifest
+            view.revision = reached
+        view.align(model.matrix, changed)
+        # Only now: until all is there, what was there before serves lists while Redis is away.
+        self.view, self._last = view, manifest
         return model
 
     def popular(self, k: int, category: str | None = None) -> list[RecommendedItem]:

@@ -287,3 +287,28 @@ def test_many_deltas_are_folded_and_none_is_missed(
     matrix = asleep.shelf.current(shop.serving.head()[0]).matrix
     assert matrix.epoch == 23
     assert "new-0" in matrix.row_of
+
+
+def test_what_was_there_serves_until_all_of_the_new_is(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis that goes away amid a swap or a reload of the catalogue leaves lists of before."""
+    process = shop.recommender()
+    before = process.recommend("u-1", Query(k=3))
+    shop.publish(SECOND, seed=2)
+    shop.serving.publish(delta([ITEMS[1]], SECOND))
+    shop.items.patch(ITEMS[2], lambda document: {**document, "title": "Other"})
+
+    def away(*_: object) -> None:
+        message = "away"
+        raise ServingStateUnavailableError(message)
+
+    for broken, name in ((process.shelf._serving, "deltas"), (process._items, "_raw")):
+        monkeypatch.setattr(broken, name, away)
+        degraded = process.recommend("u-1", Query(k=3))
+        assert degraded.degraded == ("serving_state",)
+        assert degraded.model_version == before.model_version == FIRST
+        assert [item.title for item in degraded.items] == [item.title for item in before.items]
+        monkeypatch.undo()
+    after = process.recommend("u-1", Query(k=3))
+    assert (after.degraded, after.model_version) == ((), SECOND)
