@@ -36,6 +36,7 @@ class GraphStore:
             connection_timeout=5.0,
             connection_acquisition_timeout=10.0,
             max_transaction_retry_time=10.0,
+            initial_retry_delay=0.05,  # then twice as long each time: deadlocks are over at once
             notifications_min_severity="OFF",
         )
 
