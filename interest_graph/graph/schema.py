@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from cypher.statement import SLOT, load, paths
 
-from ..errors import GraphUnavailableError, SchemaError
+from ..errors import SchemaError
 from .store import run
 
 if TYPE_CHECKING:
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
     from .store import GraphStore
-
-TRIES = 5
-PAUSE_S = 0.2
 
 
 def migrate(graph: GraphStore, settings: Settings) -> list[str]:
@@ -36,23 +32,10 @@ def migrate(graph: GraphStore, settings: Settings) -> list[str]:
     _refuse_newer(graph.read(list_migrations), known)
     for path in known.values():
         for relationship in settings.relationships if SLOT in load(path).text else (None,):
-            _apply(graph, path, relationship)
+            graph.run_alone(path, relationship)
     # At the end: one of them makes sure that two who migrate at once record each once.
     graph.write(lambda tx: record_migrations(tx, list(known)))
     return list(known)
-
-
-def _apply(graph: GraphStore, path: str, relationship: str | None) -> None:
-    """Run a migration; who loses a deadlock against somebody who does the same tries again."""
-    for left in reversed(range(TRIES)):
-        try:
-            graph.run_alone(path, relationship)
-        except GraphUnavailableError:
-            if not left:
-                raise
-            time.sleep(PAUSE_S)
-        else:
-            return
 
 
 def _refuse_newer(applied: Iterable[str], known: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Row = dict[str, Any]
+RETRY_S = 10.0
+"""How long what may succeed later is tried again."""
+FIRST_PAUSE_S = 0.05
+"""Before the first retry, then twice as long each time: most deadlocks are over at once."""
 ALONE_TIMEOUT_S = 120.0
 """For statements that go through the whole graph: longer than the server lets others run."""
 
@@ -35,8 +40,8 @@ class GraphStore:
             auth=(settings.neo4j_user, settings.neo4j_password.get_secret_value()),
             connection_timeout=5.0,
             connection_acquisition_timeout=10.0,
-            max_transaction_retry_time=10.0,
-            initial_retry_delay=0.05,  # then twice as long each time: deadlocks are over at once
+            max_transaction_retry_time=RETRY_S,
+            initial_retry_delay=FIRST_PAUSE_S,
             notifications_min_severity="OFF",
         )
 
@@ -78,10 +83,26 @@ class GraphStore:
             return session.execute_write(self._timed(counted, timeout_s))
 
     def run_alone(self, path: str, relationship: str | None = None) -> list[Row]:
-        """Run a statement that cannot share a transaction: schema changes, batches of its own."""
+        """Run a statement that cannot share a transaction: schema changes, batches of its own.
+
+        Like a transaction it is tried again when it lost a deadlock or the connection, batches that
+        were done included.
+
+        Raises:
+            GraphUnavailableError: Neo4j does not answer.
+        """
         text = load_for(path, relationship) if relationship else load(path).text
-        with self._session(neo4j.WRITE_ACCESS) as session:
-            return _rows(session.run(neo4j.Query(text, timeout=ALONE_TIMEOUT_S)))
+        query = neo4j.Query(text, timeout=ALONE_TIMEOUT_S)
+        pause_s, until = FIRST_PAUSE_S, time.monotonic() + RETRY_S
+        while True:
+            try:
+                with self._session(neo4j.WRITE_ACCESS) as session:
+                    return _rows(session.run(query))
+            except GraphUnavailableError:
+                if time.monotonic() + pause_s > until:
+                    raise
+                time.sleep(pause_s)
+                pause_s *= 2
 
     def _timed(
         self, work: Callable[[neo4j.ManagedTransaction], T], timeout_s: float | None = None

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from cli.local_stack.ports import answers
 from cli.local_stack.process import stop
 from cli.local_stack.programs import TRAINING
-from interest_graph.errors import InterestGraphError
+from interest_graph.errors import InterestGraphError, TransientError
 from interest_graph.rebuild import ServingRebuild
 from interest_graph.roll_out import roll_out
 from interest_graph.services import build_services
@@ -216,7 +216,16 @@ def swapper(service: RunningService, directories: list[Path]) -> Callable[[], No
         directory = directories[next(turn) % len(directories)]
         with closing(build_services(service.settings)) as services:
             encoder = ItemEncoder.load(directory)
-            roll_out(directory, {}, encoder, services.graph, services.serving, services.settings)
+            while True:  # until then update workers write nothing, as an operator is told
+                try:
+                    roll_out(
+                        directory, {}, encoder, services.graph, services.serving, services.settings
+                    )
+                except TransientError as error:
+                    sys.stderr.write(f"the swap is tried again: {error}\n")
+                    time.sleep(1)
+                else:
+                    return
 
     return swap
 
