@@ -22,6 +22,8 @@ RETRY_S = 10.0
 """How long what may succeed later is tried again."""
 FIRST_PAUSE_S = 0.05
 """Before the first retry, then twice as long each time: most deadlocks are over at once."""
+MADE_MEANWHILE = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
+"""What `IF NOT EXISTS` says of a rule that somebody else is making at the same moment."""
 ALONE_TIMEOUT_S = 120.0
 """For statements that go through the whole graph: longer than the server lets others run."""
 
@@ -98,8 +100,9 @@ class GraphStore:
             try:
                 with self._session(neo4j.WRITE_ACCESS) as session:
                     return _rows(session.run(query))
-            except GraphUnavailableError:
-                if time.monotonic() + pause_s > until:
+            except (GraphUnavailableError, neo4j.exceptions.ClientError) as error:
+                passing = isinstance(error, GraphUnavailableError) or error.code == MADE_MEANWHILE
+                if not passing or time.monotonic() + pause_s > until:
                     raise
                 time.sleep(pause_s)
                 pause_s *= 2
