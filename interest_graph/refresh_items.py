@@ -127,6 +127,9 @@ def _write(
         and row["known"]
         and row["described_as"] != described_as(row, encoder.model_version)
     }
+    for item_id in _outdated(tx, changed, encoder.model_version):
+        written.discard(item_id)
+        del changed[item_id]
     if not changed:
         return written, {}
     similar = _similar(tx, changed, encoder, width)
@@ -143,6 +146,27 @@ def _write(
         encoder.model_version,
     )
     return written, similar
+
+
+def _outdated(
+    tx: neo4j.ManagedTransaction, changed: dict[str, tuple[Row, Floats]], model_version: str
+) -> list[str]:
+    """Those of the items that are described otherwise than was read, now that they are locked.
+
+    What is read while a document is written may lack its categories: old ones are gone, new ones
+    not there yet. Such an item has become stale by the document, and is left for its next refresh.
+    """
+    if not changed:
+        return []
+    now = {
+        row["item_id"]: described_as(row, model_version)
+        for row in reads.fetch_item_subgraph(tx, sorted(changed), 0)
+    }
+    return [
+        item_id
+        for item_id, (row, _) in changed.items()
+        if now.get(item_id) != described_as(row, model_version)
+    ]
 
 
 def _similar(

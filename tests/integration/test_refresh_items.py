@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from interest_graph.errors import ServingStateUnavailableError
+from interest_graph.graph import reads
 from interest_graph.graph.facts import popularity_scale
 from interest_graph.recommend import Query
 from interest_graph.refresh_items import refresh_items
@@ -192,15 +193,47 @@ def test_a_fact_that_arrives_while_refreshing_leaves_the_item_stale(
             bench.put("new", title="new title")
 
     interrupted = Interrupted(settings, document_arrives)
-    assert bench.refresh("new", graph=interrupted) == ["new"]
+    assert bench.refresh("new", graph=interrupted) == []
     interrupted.close()
     (item,) = bench.state("new")
-    assert (item["behind"], item["stale"]) == (1, True)
+    assert (item["behind"], item["stale"], item["similar"]) == (1, True, [])
     bench.refresh("new")
     (item,) = bench.state("new")
     vectors = bench.encoder.encode_texts(["new title"])
     np.testing.assert_array_equal(bench.encoder.subgraphs[-1].text_embeddings, vectors)
     assert (item["behind"], item["stale"]) == (0, False)
+
+
+def test_a_document_read_while_it_is_written_costs_no_edge(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An item read without its categories keeps its learned edges, and is read again."""
+    title = f"Title of {ITEMS[0]}"
+    bench.put(ITEMS[0], title=title, categories=[["Home"]])
+    bench.refresh(ITEMS[0])
+    (before,), epoch = bench.state(ITEMS[0]), bench.epoch()
+    bench.query("MATCH ({item_id: $id})-[e:SIMILAR_TO]->() SET e.weight = 7.5", id=ITEMS[0])
+    bench.put(ITEMS[0], title=title, categories=[["Home"]])
+    read = reads.fetch_item_subgraph
+
+    def torn(tx: Any, item_ids: Any, num_neighbors: int) -> Any:
+        """As seen when the old IN_CATEGORY are gone and the new ones not there yet."""
+        rows = read(tx, item_ids, num_neighbors)
+        if num_neighbors:
+            bench.put(ITEMS[0], title=title, categories=[["Home"]])
+        return [
+            {**row, "categories": row["categories"][: 0 if num_neighbors else 9]} for row in rows
+        ]
+
+    monkeypatch.setattr(reads, "fetch_item_subgraph", torn)
+    assert bench.refresh(ITEMS[0]) == []
+    monkeypatch.undo()
+    assert bench.epoch() == epoch
+    assert bench.refresh(ITEMS[0]) == [ITEMS[0]]
+    (after,) = bench.state(ITEMS[0])
+    assert {weight for _, weight in after["similar"]} == {7.5}
+    assert sorted(one for one, _ in after["similar"]) == sorted(o for o, _ in before["similar"])
+    assert (after["behind"], after["stale"], after["belongs"]) == (0, False, before["belongs"])
 
 
 def test_nothing_older_replaces_anything_newer(bench: Bench, settings: Settings) -> None:
