@@ -98,6 +98,7 @@ def _write(
     width: int,
 ) -> tuple[set[str], dict[str, list[Row]]]:
     """Write embeddings, and new SIMILAR_TO for items that are described differently now."""
+    torn = _torn(tx, rows, encoder.model_version)
     written = set(
         learned.write_item_embeddings(
             tx,
@@ -116,6 +117,7 @@ def _write(
                     ],
                 }
                 for position, row in enumerate(rows)
+                if row["item_id"] not in torn
             ],
             encoder.model_version,
         )
@@ -123,13 +125,8 @@ def _write(
     changed = {
         row["item_id"]: (row, encoding.embeddings[position])
         for position, row in enumerate(rows)
-        if row["item_id"] in written
-        and row["known"]
-        and row["described_as"] != described_as(row, encoder.model_version)
+        if row["item_id"] in written and _described_anew(row, encoder.model_version)
     }
-    for item_id in _outdated(tx, changed, encoder.model_version):
-        written.discard(item_id)
-        del changed[item_id]
     if not changed:
         return written, {}
     similar = _similar(tx, changed, encoder, width)
@@ -148,25 +145,29 @@ def _write(
     return written, similar
 
 
-def _outdated(
-    tx: neo4j.ManagedTransaction, changed: dict[str, tuple[Row, Floats]], model_version: str
-) -> list[str]:
-    """Those of the items that are described otherwise than was read, now that they are locked.
+def _described_anew(row: Row, model_version: str) -> bool:
+    """Whether an item is described otherwise than when its SIMILAR_TO were chosen."""
+    return bool(row["known"]) and row["described_as"] != described_as(row, model_version)
+
+
+def _torn(tx: neo4j.ManagedTransaction, rows: Sequence[Row], model_version: str) -> set[str]:
+    """Items that seem described anew, and under a lock are described otherwise than they were read.
 
     What is read while a document is written may lack its categories: old ones are gone, new ones
     not there yet. Such an item has become stale by the document, and is left for its next refresh.
     """
-    if not changed:
-        return []
-    now = {
+    read = {
         row["item_id"]: described_as(row, model_version)
-        for row in reads.fetch_item_subgraph(tx, sorted(changed), 0)
+        for row in rows
+        if _described_anew(row, model_version)
     }
-    return [
-        item_id
-        for item_id, (row, _) in changed.items()
-        if now.get(item_id) != described_as(row, model_version)
-    ]
+    if not read:
+        return set()
+    learned.lock_items(tx, sorted(read))
+    now = reads.fetch_item_subgraph(tx, sorted(read), 0)
+    return set(read) - {
+        row["item_id"] for row in now if described_as(row, model_version) == read[row["item_id"]]
+    }
 
 
 def _similar(

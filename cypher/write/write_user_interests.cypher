@@ -1,6 +1,6 @@
 // Purpose: write refreshed users and replace their INTERESTED_IN, unless something newer is there
-//   or the model is no longer in service. An edge that stays is changed in place, which costs a
-//   third of deleting it and making another.
+//   or the model is no longer in service. An edge that stays is changed in place, which costs
+//   half of deleting it and making another.
 // Parameters: $users list of {user_id, read_revision, embedding, items map of item_id to weight,
 //   categories map of category_id to weight}, $model_version string
 // Columns: written

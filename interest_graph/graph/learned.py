@@ -30,6 +30,11 @@ def write_item_embeddings(
     return [row["item_id"] for row in rows]
 
 
+def lock_items(tx: neo4j.ManagedTransaction, item_ids: Sequence[str]) -> None:
+    """Let nobody write items before `tx` has ended."""
+    run(tx, "write/lock_items", item_ids=list(item_ids))
+
+
 def replace_similar_items(
     tx: neo4j.ManagedTransaction, items: Sequence[Row], model_version: str
 ) -> int:

@@ -196,7 +196,7 @@ def test_a_fact_that_arrives_while_refreshing_leaves_the_item_stale(
     assert bench.refresh("new", graph=interrupted) == []
     interrupted.close()
     (item,) = bench.state("new")
-    assert (item["behind"], item["stale"], item["similar"]) == (1, True, [])
+    assert (item["behind"], item["stale"], item["similar"]) == (2, True, [])
     bench.refresh("new")
     (item,) = bench.state("new")
     vectors = bench.encoder.encode_texts(["new title"])
@@ -229,6 +229,8 @@ def test_a_document_read_while_it_is_written_costs_no_edge(
     assert bench.refresh(ITEMS[0]) == []
     monkeypatch.undo()
     assert bench.epoch() == epoch
+    (meanwhile,) = bench.state(ITEMS[0])
+    assert (meanwhile["embedding"], meanwhile["stale"]) == (before["embedding"], True)
     assert bench.refresh(ITEMS[0]) == [ITEMS[0]]
     (after,) = bench.state(ITEMS[0])
     assert {weight for _, weight in after["similar"]} == {7.5}
