@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import DeltaGoneError, ModelNotReadyError
-from .interest import InterestEncoder
+from .interest_encoder import InterestEncoder
 from .item_matrix import ItemMatrix
 
 if TYPE_CHECKING:

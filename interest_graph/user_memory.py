@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .catalogue_view import CatalogueView
-    from .interest import EncodedHistory, Interest, InterestEncoder
+    from .interest import EncodedHistory, Interest
+    from .interest_encoder import InterestEncoder
     from .item_matrix import ItemMatrix
     from .published_model import PublishedModel
     from .serving_state import UserState

@@ -1,4 +1,4 @@
-"""The interest encoder in torch: what trains the weights that `interest_graph.interest` serves."""
+"""The interest encoder in torch: trains the weights of `interest_graph.interest_encoder`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from interest_graph.interest import LAST_KNOT, MINUTE_S
+from interest_graph.interest_encoder import LAST_KNOT, MINUTE_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -215,7 +215,7 @@ class InterestEncoder(nn.Module):
         return normed
 
     def tensors(self) -> dict[str, npt.NDArray[np.float32]]:
-        """The weights under the names that `interest_graph.interest.InterestEncoder` reads."""
+        """The weights under the names that `interest_graph.interest_encoder` reads."""
         return {
             name: tensor.detach().cpu().numpy().astype(np.float32)
             for name, tensor in self.state_dict().items()
@@ -223,7 +223,7 @@ class InterestEncoder(nn.Module):
 
 
 def at_knots(table: Tensor, seconds: Tensor) -> Tensor:
-    """A table read at time spans, as `interest_graph.interest.at_knots` does."""
+    """A table read at time spans, as `interest_graph.interest_encoder.at_knots` does."""
     low, share = _knot_places(seconds, len(table))
     return _between(table, low, share)
 

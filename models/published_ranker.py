@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from interest_graph.history import HistoryEvent
-from interest_graph.interest import InterestEncoder, interest, scores
+from interest_graph.interest import interest, scores
+from interest_graph.interest_encoder import InterestEncoder
 from interest_graph.item_matrix import ItemMatrix
 
 if TYPE_CHECKING:

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from interest_graph.errors import CheckpointError
 from interest_graph.history import HistoryEvent
 from interest_graph.interest import (
-    InterestEncoder,
-    at_knots,
     contributions,
     encode,
     interest,
@@ -17,6 +15,7 @@ from interest_graph.interest import (
     scores,
     terms,
 )
+from interest_graph.interest_encoder import InterestEncoder, at_knots
 from interest_graph.item_matrix import ItemDelta, ItemMatrix
 
 DIM, EVENTS, AGAIN, HEADS, TYPES, KNOTS, ITEMS = 8, 6, 15, 2, 3, 5, 12

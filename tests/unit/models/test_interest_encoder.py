@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from interest_graph import interest as serving
+from interest_graph import interest_encoder as serving
 from models.interest_encoder import InterestEncoder, InterestEncoderConfig, at_knots
 
 CONFIG = InterestEncoderConfig(

@@ -13,7 +13,7 @@ from conftest import small_config
 from synthetic import make_graph
 
 from interest_graph.errors import CheckpointError
-from interest_graph.interest import InterestEncoder
+from interest_graph.interest_encoder import InterestEncoder
 from interest_graph.item_matrix import ItemMatrix
 from models.checkpoint import load_published, verify
 from models.evaluation.cases import make_cases
