@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from interest_graph import redis_client as keys
 from interest_graph.errors import (
     ModelNotReadyError,
     NotFoundError,
@@ -298,6 +299,7 @@ def test_what_was_there_serves_until_all_of_the_new_is(
     shop.publish(SECOND, seed=2)
     shop.serving.publish(delta([ITEMS[1]], SECOND))
     shop.items.patch(ITEMS[2], lambda document: {**document, "title": "Other"})
+    shop.client.hset(keys.MANIFEST, "origin", "another")  # Redis was lost: all is read anew
 
     def away(*_: object) -> None:
         message = "away"
