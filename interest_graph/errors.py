@@ -13,6 +13,7 @@ InterestGraphError
 │   ├── StreamUnavailableError    the log in Redis
 │   │   └── StreamFullError       the log is at its bound; says when to come back
 │   ├── LeaseLostError            a partition of the log has another owner by now
+│   ├── RollOutUnderWayError      somebody else is rolling out a model
 │   └── ServingStateUnavailableError
 │       └── DeltaGoneError        a delta of the item matrix is kept no longer
 ├── ModelNotReadyError            no model has been published yet
@@ -99,6 +100,13 @@ class StreamFullError(StreamUnavailableError):
     def __init__(self, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(f"the event log is full; try again in {retry_after_s} s")
+
+
+class RollOutUnderWayError(TransientError):
+    """Somebody else is rolling out a model."""
+
+    def __init__(self) -> None:
+        super().__init__("another roll-out is under way")
 
 
 class LeaseLostError(TransientError):

@@ -37,6 +37,7 @@ ITEM_IDS = "ig:item_ids"
 USER_REVISIONS = "ig:user_revisions"
 USER_IDS = "ig:user_ids"
 MANIFEST = "ig:manifest"
+ROLL_OUT = "ig:roll_out"
 RETRIES = 3
 
 logger = structlog.get_logger(__name__)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import CheckpointError
+from .errors import CheckpointError, ServingStateUnavailableError, TransientError
 from .graph import learned, reads
 from .item import content_hash, item_text
 from .item_matrix import ItemMatrix
 from .item_neighborhood import described_as, item_subgraph, text_embeddings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from .graph.store import GraphStore, Row
@@ -39,7 +41,8 @@ def roll_out(
 
     The graph names the new model first, so that workers with the old one write nothing more; then
     everything becomes stale and the learned part of every item is replaced; last the manifest
-    switches, and with it every answer. Users are refreshed by the update workers.
+    switches, and with it every answer. Users are refreshed by the update workers. Two at once could
+    end with another model in the graph than in the manifest: there is one at a time.
 
     Args:
         directory: The published directory.
@@ -54,21 +57,42 @@ def roll_out(
 
     Raises:
         CheckpointError: The directory is damaged.
+        RollOutUnderWayError: Somebody else is rolling out.
+        TransientError: Neo4j or Redis is away; workers finish it, see `workers.training`.
     """
     matrix = ItemMatrix.load(directory)
     evidence = _evidence(directory, matrix)
     version = matrix.model_version
-    graph.write(lambda tx: learned.register_model(tx, version, dict(metrics)))
-    graph.write(lambda tx: learned.put_model_in_service(tx, version))
-    learned.mark_all_items_stale(graph)
-    learned.mark_all_users_stale(graph)
-    for start in range(0, len(matrix.item_ids), BATCH):
-        progress(start, len(matrix.item_ids))
-        rows = range(start, min(start + BATCH, len(matrix.item_ids)))
-        _write_items([*rows], matrix, evidence, encoder, graph, settings, trained_on)
-    _write_categories(encoder, graph, settings)
-    progress(len(matrix.item_ids), len(matrix.item_ids))
-    serving.roll_out(version)
+    with _right_to_roll_out(serving) as (holder, hold_on):
+        graph.write(lambda tx: learned.register_model(tx, version, dict(metrics)))
+        graph.write(lambda tx: learned.put_model_in_service(tx, version))
+        learned.mark_all_items_stale(graph, hold_on)
+        learned.mark_all_users_stale(graph, hold_on)
+        for start in range(0, len(matrix.item_ids), BATCH):
+            hold_on()
+            progress(start, len(matrix.item_ids))
+            rows = range(start, min(start + BATCH, len(matrix.item_ids)))
+            _write_items([*rows], matrix, evidence, encoder, graph, settings, trained_on)
+        _write_categories(encoder, graph, settings)
+        progress(len(matrix.item_ids), len(matrix.item_ids))
+        serving.roll_out(version, holder)
+
+
+@contextmanager
+def _right_to_roll_out(serving: ServingState) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Nobody else rolls out meanwhile; yields who does, and what to call now and then to go on."""
+    holder = secrets.token_hex(8)
+    serving.hold_roll_out(holder)
+
+    def hold_on() -> None:
+        with suppress(ServingStateUnavailableError):  # the last write is the one that must see it
+            serving.hold_roll_out(holder)
+
+    try:
+        yield holder, hold_on
+    finally:
+        with suppress(TransientError):
+            serving.hold_roll_out(holder, 0)
 
 
 def _evidence(directory: Path, matrix: ItemMatrix) -> Floats:

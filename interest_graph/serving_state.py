@@ -11,7 +11,7 @@ import numpy.typing as npt
 import orjson
 
 from . import redis_client as keys
-from .errors import DeltaGoneError, ServingStateUnavailableError
+from .errors import DeltaGoneError, RollOutUnderWayError, ServingStateUnavailableError
 from .field_types import category_id
 from .history import HistoryEvent, unpack
 from .item_matrix import ItemDelta
@@ -27,6 +27,9 @@ UNCHANGED = 7  # values that the script returns when it leaves out what is known
 
 OLD_DELTAS_S = 7 * 86_400
 """How long the deltas of a model are kept after another one replaced it."""
+ROLL_OUT_S = 30
+"""How long the right to roll out is held without a word from whoever does."""
+TAKEN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class ServingState:
         self._settings = settings
         self._read = script(client, "read_request")
         self._publish = script(client, "publish_delta")
+        self._hold = script(client, "hold_roll_out")
         self._roll_out = script(client, "roll_out")
 
     def read(
@@ -209,13 +213,40 @@ class ServingState:
             pipeline.hsetnx(keys.MANIFEST, "model_version", model_version)
             return bool(pipeline.execute()[-1])
 
-    def roll_out(self, model_version: str) -> int:
-        """Make a model the published one: one write; returns its epoch."""
+    def hold_roll_out(self, holder: str, seconds: float = ROLL_OUT_S) -> None:
+        """Hold the right to roll out, or go on holding it.
+
+        Args:
+            holder: A name that no other roll-out has.
+            seconds: For how long from now; 0 gives it back.
+
+        Raises:
+            RollOutUnderWayError: Somebody else holds it.
+            ServingStateUnavailableError: Redis does not answer.
+        """
+        with translated(ServingStateUnavailableError, "the serving state"):
+            held = self._hold(keys=[keys.ROLL_OUT], args=[holder, int(seconds * 1000)])
+        if not held:
+            raise RollOutUnderWayError
+
+    def rolling_out(self) -> bool:
+        """Whether somebody holds the right to roll out."""
+        with translated(ServingStateUnavailableError, "the serving state"):
+            return bool(self._client.exists(keys.ROLL_OUT))
+
+    def roll_out(self, model_version: str, holder: str = "") -> int:
+        """Make a model the published one: one write; returns its epoch.
+
+        Raises:
+            RollOutUnderWayError: Somebody else than `holder` holds the right to.
+        """
         with translated(ServingStateUnavailableError, "the serving state"):
             epoch = self._roll_out(
-                keys=[keys.MANIFEST, keys.deltas_key(model_version)],
-                args=[model_version, OLD_DELTAS_S, secrets.token_hex(8)],
+                keys=[keys.MANIFEST, keys.deltas_key(model_version), keys.ROLL_OUT],
+                args=[model_version, OLD_DELTAS_S, secrets.token_hex(8), holder],
             )
+        if epoch == TAKEN:
+            raise RollOutUnderWayError
         return int(epoch)
 
 

@@ -103,6 +103,7 @@ class IngestWorker:
             self._next_sweep = now + self._services.settings.sweep_interval_s
             self._observe()
             self._wake_ups.sweep(self._services.graph)
+            self._wake_ups.resume_roll_out(self._services.graph, self._services.serving)
 
     def _keep_leases(self) -> None:
         """Renew the leases in time, and follow what that changes."""

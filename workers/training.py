@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from interest_graph.errors import TransientError
 from interest_graph.graph import reads
 from interest_graph.graph.store import GraphStore
 from interest_graph.redis_client import connect
@@ -15,7 +17,7 @@ from interest_graph.serving_state import ServingState
 from interest_graph.training_data import read_training_data
 
 from .roll_out_decision import decide, fair_baselines
-from .wake_up import TRAINING_QUEUE
+from .wake_up import FINISH_ROLL_OUT, TRAINING_QUEUE, roll_out_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +85,8 @@ def train_model(
     data = read_training_data(graph, settings, lambda what: progress(f"read {what}", 0, 1, {}))
     in_service = graph.read(reads.fetch_model_in_service)
     manifest, _ = serving.head()
-    if in_service and (manifest is None or manifest.model_version != in_service):
-        _finish_roll_out(settings.models_dir / in_service, graph, serving, settings)
+    if roll_out_unfinished(in_service, manifest):
+        _finish_roll_out(settings.models_dir / str(in_service), graph, serving, settings)
     incumbent = settings.models_dir / in_service if in_service else None
     if incumbent is not None and not incumbent.is_dir():
         logger.warning("model_in_service_is_gone", model_version=in_service)
@@ -133,6 +135,19 @@ def _finish_roll_out(
         roll_out(directory, {}, encoder, graph, serving, settings)
 
 
+def finish_roll_out(settings: Settings) -> None:
+    """Finish the roll-out of whoever died in the middle of it, if there is one."""
+    with closing(GraphStore(settings)) as graph:
+        serving = ServingState(connect(settings.serving_url, settings), settings)
+        in_service = graph.read(reads.fetch_model_in_service)
+        if not roll_out_unfinished(in_service, serving.head()[0]):
+            return
+        try:
+            _finish_roll_out(settings.models_dir / str(in_service), graph, serving, settings)
+        except TransientError as error:  # the sweeper comes back to it
+            logger.warning("roll_out_waits", error=str(error))
+
+
 def training_config(settings: Settings) -> TrainingConfig:
     """Hyperparameters by default, with what the settings decide."""
     from models.training_config import TrainingConfig  # noqa: PLC0415 torch loads only to train
@@ -157,3 +172,7 @@ def register_training(app: Celery, settings: Settings) -> None:
     @app.task(name=TRAIN, queue=TRAINING_QUEUE, acks_late=False, shared=False)
     def train_task() -> None:
         train_model(settings)
+
+    @app.task(name=FINISH_ROLL_OUT, queue=TRAINING_QUEUE, acks_late=False, shared=False)
+    def finish_roll_out_task() -> None:
+        finish_roll_out(settings)

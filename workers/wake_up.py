@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from interest_graph.graph.store import GraphStore
+    from interest_graph.serving_state import Manifest, ServingState
     from interest_graph.settings import Settings
 
 REFRESH_USERS = "interest_graph.refresh_users"
 REFRESH_ITEMS = "interest_graph.refresh_items"
+FINISH_ROLL_OUT = "interest_graph.finish_roll_out"
 REFRESH_QUEUE = "refresh"
 TRAINING_QUEUE = "training"
 MAX_QUEUED = 200
@@ -61,9 +63,25 @@ class WakeUps:
             graph.read(lambda tx: reads.list_stale_items(tx, MAX_SWEPT)),
         )
 
-    def queued(self) -> int:
-        """Messages that wait in the refresh queue."""
-        return int(self._broker.llen(REFRESH_QUEUE))
+    def resume_roll_out(self, graph: GraphStore, serving: ServingState) -> None:
+        """Have a roll-out finished whose process has died: until then nothing is refreshed."""
+        in_service = graph.read(reads.fetch_model_in_service)
+        if not roll_out_unfinished(in_service, serving.head()[0]) or serving.rolling_out():
+            return
+        try:
+            if not self.queued(TRAINING_QUEUE):
+                self._app.send_task(FINISH_ROLL_OUT, queue=TRAINING_QUEUE)
+        except (redis.RedisError, OperationalError, OSError) as error:
+            logger.warning("wake_up_not_sent", error=type(error).__name__)
+
+    def queued(self, queue: str = REFRESH_QUEUE) -> int:
+        """Messages that wait in a queue."""
+        return int(self._broker.llen(queue))
+
+
+def roll_out_unfinished(in_service: str | None, manifest: Manifest | None) -> bool:
+    """Whether the graph names a model that is not published: a roll-out goes on, or has died."""
+    return in_service is not None and (manifest is None or manifest.model_version != in_service)
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterable[list[str]]:

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 from .store import Row, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import neo4j
 
     from .store import GraphStore
+
+PAGE = 5000
+
+
+def _nothing() -> None:
+    """Nobody waits for pages."""
 
 
 def write_user_interests(
@@ -62,14 +68,28 @@ def mark_neighbors_stale(tx: neo4j.ManagedTransaction, item_ids: Sequence[str], 
     return int(rows[0]["marked"])
 
 
-def mark_all_users_stale(graph: GraphStore) -> int:
-    """Mark every user stale, in batches."""
-    return int(graph.run_alone("write/mark_all_users_stale")[0]["marked"])
+def mark_all_users_stale(graph: GraphStore, after_each: Callable[[], object] = _nothing) -> None:
+    """Mark every user stale, a page to a transaction; `after_each` is called after each of them."""
+    _mark_pages(graph, "write/mark_users_stale", after_each)
 
 
-def mark_all_items_stale(graph: GraphStore) -> int:
-    """Mark every item stale, in batches."""
-    return int(graph.run_alone("write/mark_all_items_stale")[0]["marked"])
+def mark_all_items_stale(graph: GraphStore, after_each: Callable[[], object] = _nothing) -> None:
+    """Mark every item stale, a page to a transaction; `after_each` is called after each of them."""
+    _mark_pages(graph, "write/mark_items_stale", after_each)
+
+
+def _mark_pages(graph: GraphStore, path: str, after_each: Callable[[], object]) -> None:
+    """Run a statement that marks a page, until there is none."""
+    last: str | None = ""
+    while last is not None:
+        last = graph.write(lambda tx, after=last: _page(tx, path, after))  # type: ignore[misc]
+        after_each()
+
+
+def _page(tx: neo4j.ManagedTransaction, path: str, after: str) -> str | None:
+    """Mark a page; returns the last id of it, None when there is none."""
+    last: str | None = run(tx, path, after=after, limit=PAGE)[0]["last"]
+    return last
 
 
 def register_model(

@@ -85,10 +85,9 @@ class GraphStore:
             return session.execute_write(self._timed(counted, timeout_s))
 
     def run_alone(self, path: str, relationship: str | None = None) -> list[Row]:
-        """Run a statement that cannot share a transaction: schema changes, batches of its own.
+        """Run a statement that cannot share a transaction: schema changes.
 
-        Like a transaction it is tried again when it lost a deadlock or the connection, batches that
-        were done included.
+        Like a transaction it is tried again when it lost a deadlock or the connection.
 
         Raises:
             GraphUnavailableError: Neo4j does not answer.

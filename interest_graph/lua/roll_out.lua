@@ -1,8 +1,12 @@
 -- Make a model the published one, with all of the deltas it has. A manifest that is not there gets
 -- an origin.
--- KEYS  manifest, deltas of the model
--- ARGV  model version, seconds that the deltas of the model before it are kept, the origin
--- Returns the epoch: the number of the model's newest delta.
+-- KEYS  manifest, deltas of the model, the right to roll out
+-- ARGV  model version, seconds that the deltas of the model before it are kept, the origin, the
+--       holder
+-- Returns the epoch, the number of the model's newest delta, or -1 when the right to roll out is
+-- somebody else's.
+local holder = redis.call('GET', KEYS[3])
+if holder and holder ~= ARGV[4] then return -1 end
 local epoch = 0
 for _, number in ipairs(redis.call('HKEYS', KEYS[2])) do
   epoch = math.max(epoch, tonumber(number))

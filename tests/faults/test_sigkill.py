@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +20,8 @@ from cli.local_stack.programs import INGEST, REFRESH, programs
 from interest_graph.graph import reads
 from interest_graph.graph.store import GraphStore
 from interest_graph.history import unpack
-from interest_graph.redis_client import user_key
+from interest_graph.redis_client import MANIFEST, ROLL_OUT, user_key
+from tests.faults.second_model import copy_model
 
 if TYPE_CHECKING:
     from tests.running_service import RunningService
@@ -26,6 +32,20 @@ EVENTS = 20_000
 BATCH = 100
 USERS = 200
 KILLS = (0.2, 0.4, 0.6, 0.8)
+DIES_IN_ROLL_OUT = """
+import os, signal, sys
+from pathlib import Path
+from interest_graph.roll_out import roll_out
+from interest_graph.services import build_services
+from interest_graph.settings import load_settings
+from models.item_encoder import ItemEncoder
+
+directory, settings = Path(sys.argv[1]), load_settings(Path(sys.argv[2]))
+services, encoder = build_services(settings), ItemEncoder.load(directory)
+die = lambda done, total: done == total and os.kill(os.getpid(), signal.SIGKILL)
+roll_out(directory, {}, encoder, services.graph, services.serving, settings, die)
+"""
+"""Everything but the last write, which is the manifest's."""
 
 
 def made_events(prefix: str) -> list[dict[str, Any]]:
@@ -78,6 +98,31 @@ def test_killing_workers_loses_and_doubles_nothing(running_service: RunningServi
     service.wait_until_quiet()
     check_facts(service, prefix, events)
     check_histories(service, prefix)
+
+
+def test_workers_finish_the_roll_out_of_a_process_that_was_killed(
+    running_service: RunningService,
+) -> None:
+    """The graph names the new model, the manifest the old one: soon it names the new one too."""
+    service = running_service
+    old = published(service)
+    directory = copy_model(service.settings.models_dir / old)
+    died = subprocess.run(  # noqa: S603 our own arguments
+        [sys.executable, "-c", DIES_IN_ROLL_OUT, str(directory), str(service.paths.data_dir)],
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert published(service) == old
+    assert service.redis.ttl(ROLL_OUT) > 0
+    service.redis.delete(ROLL_OUT)  # what its time would do
+    service.wait(lambda: published(service) == directory.name, "the roll-out to be finished")
+    service.wait_until_quiet()
+
+
+def published(service: RunningService) -> str:
+    """The model that answers come from."""
+    return str(service.redis.hget(MANIFEST, "model_version").decode())
 
 
 def check_facts(service: RunningService, prefix: str, events: list[dict[str, Any]]) -> None:

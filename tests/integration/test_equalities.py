@@ -171,7 +171,7 @@ def test_an_incremental_step_equals_one_over_the_whole_graph(
     assert set(refreshed) >= {"item-03", "item-07", "new-1"}
     # Texts are stored by then: freeze the state, refresh again, and compare.
     frozen = WholeGraph.read(query(SNAPSHOT), model_directory(trained), encoder.encode_texts)
-    trained.graph.run_alone("write/mark_all_items_stale")
+    learned.mark_all_items_stale(trained.graph)
     chosen = ["item-03", "item-07", "item-11", "item-40", "new-1"]
     written = refresh_everything(trained, encoder, chosen)
     assert set(written) == set(chosen)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from neo4j.exceptions import TransientError as NeoTransientError
 
-from interest_graph.errors import CheckpointError
-from interest_graph.graph import reads
+from interest_graph import redis_client as keys
+from interest_graph.errors import CheckpointError, RollOutUnderWayError
+from interest_graph.graph import learned, reads
 from interest_graph.item_matrix import ItemMatrix
 from interest_graph.roll_out import roll_out
 from tests.integration.fake_encoder import FakeEncoder
@@ -136,3 +138,65 @@ def test_a_damaged_directory_changes_nothing(desk: Desk, graph: GraphStore, miss
         put_in_service(desk.shop, graph, directory, SECOND)
     assert graph.read(reads.fetch_model_in_service) == FIRST
     assert graph.read(reads.count_stale)["stale_users"] == 0
+
+
+def test_every_item_is_marked_once(
+    desk: Desk, graph: GraphStore, query: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, and a page that loses a deadlock is marked once all the same."""
+    before = revisions(query)
+    monkeypatch.setattr(learned, "PAGE", 3)
+    run, calls = learned.run, []
+
+    def deadlocked(tx: Any, path: str, **parameters: Any) -> Any:
+        rows = run(tx, path, **parameters)
+        calls.append(parameters["after"])
+        if len(calls) == 2:
+            raise NeoTransientError._hydrate_neo4j(
+                code="Neo.TransientError.Transaction.DeadlockDetected", message="planted"
+            )
+        return rows
+
+    monkeypatch.setattr(learned, "run", deadlocked)
+    pages: list[None] = []
+    learned.mark_all_items_stale(graph, lambda: pages.append(None))
+    assert revisions(query) == {item_id: count + 1 for item_id, count in before.items()}
+    assert len(pages) == len(calls) - 1 == -(-len(before) // 3) + 1
+
+
+def revisions(query: Any) -> dict[str, int]:
+    """Facts revision of every item."""
+    rows = query("MATCH (i:Item) RETURN i.item_id AS id, i.facts_revision AS revision")
+    return {row["id"]: row["revision"] for row in rows}
+
+
+def test_one_roll_out_at_a_time(desk: Desk, graph: GraphStore) -> None:
+    """Whoever comes while another rolls out changes nothing; afterwards it may."""
+    shop = desk.shop
+    directory = write_model(shop.settings.models_dir, ITEMS, SECOND, seed=2)
+    shop.serving.hold_roll_out("another")
+    shop.serving.hold_roll_out("another")
+    with pytest.raises(RollOutUnderWayError):
+        put_in_service(shop, graph, directory, SECOND)
+    assert graph.read(reads.fetch_model_in_service) == FIRST
+    shop.serving.hold_roll_out("another", 0)
+    put_in_service(shop, graph, directory, SECOND)
+    assert not shop.serving.rolling_out()
+
+
+def test_who_was_overtaken_does_not_switch(desk: Desk, graph: GraphStore) -> None:
+    """A roll-out that was frozen until another one began ends without touching the manifest."""
+    shop = desk.shop
+    directory = write_model(shop.settings.models_dir, ITEMS, SECOND, seed=2)
+
+    def overtaken(done: int, total: int) -> None:
+        if done == total:
+            shop.client.delete(keys.ROLL_OUT)
+            shop.serving.hold_roll_out("another")
+
+    with pytest.raises(RollOutUnderWayError):
+        roll_out(directory, {}, FakeEncoder(SECOND), graph, shop.serving, shop.settings, overtaken)
+    manifest, _ = shop.serving.head()
+    assert manifest
+    assert manifest.model_version == FIRST
+    assert shop.serving.rolling_out()

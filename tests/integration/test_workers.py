@@ -18,13 +18,20 @@ from interest_graph.leases import Leases
 from interest_graph.metrics import build_metrics
 from interest_graph.services import build_services
 from tests.integration.log_reading import read_log
-from tests.integration.published_directory import FIRST
+from tests.integration.published_directory import FIRST, SECOND
 from tests.integration.shop import ITEMS, Shop, rfc3339
 from workers import ingest as ingest_worker
 from workers.celery_factory import create_celery
 from workers.ingest import IngestWorker
 from workers.update import register_updates
-from workers.wake_up import REFRESH_ITEMS, REFRESH_QUEUE, REFRESH_USERS, WakeUps
+from workers.wake_up import (
+    FINISH_ROLL_OUT,
+    REFRESH_ITEMS,
+    REFRESH_QUEUE,
+    REFRESH_USERS,
+    TRAINING_QUEUE,
+    WakeUps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -296,3 +303,25 @@ def test_a_task_leaves_what_is_away_to_the_sweeper(
     state = register_updates(app, away, build_metrics(None))
     app.tasks[task].run(["x-1"])
     state.close()
+
+
+def test_a_roll_out_that_died_is_resumed_once(
+    services: Services, wake_ups: WakeUps, shop: Shop
+) -> None:
+    """Not while somebody rolls out, not when all is well, and not again while one waits."""
+
+    def asked() -> list[str]:
+        wake_ups.resume_roll_out(services.graph, services.serving)
+        waiting = wake_ups._broker.lrange(TRAINING_QUEUE, 0, -1)
+        return [orjson.loads(raw)["headers"]["task"] for raw in waiting]
+
+    services.graph.write(lambda tx: learned.register_model(tx, FIRST, {}))
+    services.graph.write(lambda tx: learned.put_model_in_service(tx, FIRST))
+    assert asked() == []
+    services.graph.write(lambda tx: learned.register_model(tx, SECOND, {}))
+    services.graph.write(lambda tx: learned.put_model_in_service(tx, SECOND))
+    services.serving.hold_roll_out("somebody")
+    assert asked() == []
+    services.serving.hold_roll_out("somebody", 0)
+    assert asked() == [FINISH_ROLL_OUT]
+    assert asked() == [FINISH_ROLL_OUT]
