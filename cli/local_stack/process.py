@@ -153,9 +153,12 @@ def _birth(pid: int) -> str | None:
             line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
-        # After the name in brackets: the state first, the start in clock ticks as the 20th.
+        # After the name in brackets: the state first, the number of threads as the 18th, the start
+        # in clock ticks as the 20th. While other threads still end, a process that passes for a
+        # zombie holds its ports and files.
         fields = line.rpartition(")")[2].split()
-        return None if fields[0] in {"Z", "X"} else fields[19]
+        gone = fields[0] == "X" or (fields[0] == "Z" and int(fields[17]) <= 1)
+        return None if gone else fields[19]
     answer = subprocess.run(  # noqa: S603 fixed command, a number as argument
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)],  # noqa: S607 wherever the system has it
         capture_output=True,

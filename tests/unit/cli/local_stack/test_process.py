@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,14 @@ FORKS = (
     "import os, time; child = os.fork(); "
     "print('child' if child == 0 else f'parent of {child}', flush=True); time.sleep(60)"
 )
+
+DIES_BY_HALVES = """
+import ctypes, os, platform, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("sleeping", flush=True)
+exit_this_thread = {"x86_64": 60, "aarch64": 93}[platform.machine()]
+ctypes.CDLL(None).syscall(exit_this_thread, 0)
+"""
 
 
 @pytest.fixture
@@ -92,6 +101,26 @@ def test_a_process_that_died_is_known_to_be_dead(paths: StackPaths) -> None:
         time.sleep(0.05)
     assert not is_running(paths, "short")
     assert read_process(paths, "short") is not None
+
+
+@pytest.mark.skipif(
+    platform.machine() not in {"x86_64", "aarch64"} or not Path("/proc/self/stat").exists(),
+    reason="needs the number of a Linux system call",
+)
+def test_a_process_is_alive_until_its_last_thread_has_ended(paths: StackPaths) -> None:
+    """Until then it may hold a port that whatever takes its place needs."""
+    process = start(_python("halves", DIES_BY_HALVES), paths)
+    _wait_for(paths, "halves", "sleeping")
+    stat = Path(f"/proc/{process.pid}/stat")
+    for _ in range(200):
+        if stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("its first thread never ended")
+    assert process.alive
+    stop(paths, ["halves"], grace_s=10)
+    assert not process.alive
 
 
 def test_a_damaged_file_is_no_process(paths: StackPaths) -> None:
