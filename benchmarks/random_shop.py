@@ -9,7 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -147,7 +147,7 @@ def _write_catalogue(client: redis.Redis, item_ids: list[str]) -> None:
     for start in range(0, len(item_ids), 5000):
         part = item_ids[start : start + 5000]
         pipeline = client.pipeline()
-        documents = {
+        documents: dict[Any, Any] = {
             item_id: orjson.dumps(
                 {"item_id": item_id, "title": f"Title of {item_id}", "categories": [["All"]]}
             )

@@ -1,0 +1,283 @@
+"""What one change costs on graphs of 10⁵, 10⁶ and 10⁷ events: time, and database hits.
+
+    python -m benchmarks.growth --events 100000,1000000
+
+A change is an event: its user and its item become stale and are refreshed, by the functions that
+update workers call. Graphs are made once for each size and seed, imported offline, and kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cli.local_stack.endpoints import choose_endpoints
+from cli.local_stack.neo4j_server import NEO4J, start_neo4j
+from cli.local_stack.paths import StackPaths, cache_dir
+from cli.local_stack.process import stop
+from cli.local_stack.redis_server import REDIS, start_redis
+from interest_graph.graph.lean_driver import neo4j
+from interest_graph.graph.schema import migrate
+from interest_graph.published_model import ModelShelf
+from interest_graph.refresh_items import refresh_items
+from interest_graph.refresh_users import refresh_users
+from interest_graph.roll_out import roll_out
+from interest_graph.services import Services, build_services
+from interest_graph.settings import Settings
+from models.item_encoder import ItemEncoder
+
+from .graph_import import import_graph, item_id, user_id
+from .made_events import make_events
+from .report import Report
+from .untrained_model import publish_untrained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .made_events import MadeEvents
+
+READY = "ready"
+PASSWORD = "a-graph-of-made-events"  # noqa: S105 of a store that holds nothing
+SEED = 0
+
+COUNT = "MATCH ()-[event:{type}]->() RETURN count(event) AS events"
+MARK = """
+MATCH (n:{label} {{{key}: $id}})
+SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Whose event it is.
+
+    Args:
+        name: What is special about it.
+        user: Number of the user.
+        item: Number of the item.
+    """
+
+    name: str
+    user: int
+    item: int
+
+
+def changes(events: MadeEvents) -> list[Change]:
+    """The median user, the heaviest, and the median one with the most popular item."""
+    of_user = np.bincount(events.user, minlength=events.users)
+    of_item = np.bincount(events.item, minlength=events.items)
+    users, items = np.argsort(of_user, kind="stable"), np.argsort(of_item, kind="stable")
+    median, usual = int(users[len(users) // 2]), int(items[len(items) // 2])
+    fans = np.unique(events.user[events.item == items[-1]])
+    fan = int(fans[np.argsort(of_user[fans], kind="stable")[len(fans) // 2]])
+    return [
+        Change("median user", median, usual),
+        Change("heaviest user", int(users[-1]), usual),
+        Change("median user of the most popular item", fan, int(items[-1])),
+    ]
+
+
+@contextmanager
+def graph_of(count: int, note: Callable[[str], None]) -> Iterator[tuple[Services, MadeEvents]]:
+    """A running Neo4j and Redis with the graph of that many events, and a model in service."""
+    folder = cache_dir() / "made-graphs" / f"{count}-{SEED}"
+    paths = StackPaths(folder)
+    paths.make()
+    chosen = choose_endpoints(preferred=False)
+    endpoints = type(chosen)(
+        chosen.bolt_port, chosen.browser_port, chosen.redis_port, chosen.api_port, PASSWORD
+    )
+    settings = Settings(
+        neo4j_uri=endpoints.neo4j_uri,
+        neo4j_password=PASSWORD,
+        log_url=endpoints.redis_url,
+        serving_url=endpoints.redis_url,
+        broker_url=endpoints.broker_url,
+        models_dir=paths.models,
+    )
+    note(f"{count:,} events: making them")
+    events = make_events(count, SEED)
+    if not (folder / READY).exists():
+        note("importing them")
+        import_graph(events, paths, endpoints, settings)
+    try:
+        start_neo4j(paths, endpoints)
+        start_redis(paths, endpoints.redis_port)
+        services = build_services(settings)
+        if not (folder / READY).exists():
+            _complete(services, events, note)
+            (folder / READY).touch()
+        yield services, events
+        services.close()
+    finally:
+        stop(paths, [NEO4J, REDIS], grace_s=60)
+
+
+def _complete(services: Services, events: MadeEvents, note: Callable[[str], None]) -> None:
+    """Add indexes, and what a model in service adds."""
+    settings = services.settings
+    found = sum(_count(services, name) for name in settings.relationships)
+    if found != len(events.user):
+        msg = f"{found} of {len(events.user)} events were imported"
+        raise RuntimeError(msg)
+    note("indexes")
+    migrate(services.graph, settings)
+    services.graph.write(lambda tx: tx.run("CALL db.awaitIndexes(3600)").consume(), 3600)
+    note("a model, without training")
+    directory = publish_untrained(events, settings.models_dir, settings)
+    note("rolling it out")
+    encoder = ItemEncoder.load(directory)
+    roll_out(directory, {}, encoder, services.graph, services.serving, settings)
+
+
+def _count(services: Services, relationship: str) -> int:
+    """Events of a type."""
+    text = COUNT.format(type=relationship)
+    return int(services.graph.read(lambda tx: tx.run(text).single(strict=True)["events"]))
+
+
+class NotRefreshedError(Exception):
+    """A node that was made stale was not written: the figures would be of nothing."""
+
+
+class Refresher:
+    """Makes nodes stale and refreshes them, as update workers do.
+
+    Args:
+        services: The core's ports.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        settings = services.settings
+        self._shelf = ModelShelf(settings.models_dir, services.serving)
+        model = self._shelf.current(services.serving.head()[0])
+        self._encoder = ItemEncoder.load(settings.models_dir / model.model_version, threads=1)
+        self._took: list[float] = []
+
+    def user(self, change: Change) -> None:
+        """Refresh the user of a change."""
+        name = user_id(change.user)
+        self._mark("User", "user_id", name)
+        services = self._services
+        with counted(self._took):
+            done = refresh_users(
+                [name], services.graph, services.serving, self._shelf, services.settings
+            )
+        if done.written != 1:
+            raise NotRefreshedError(name)
+
+    def item(self, change: Change) -> None:
+        """Refresh the item of a change."""
+        name = item_id(change.item)
+        self._mark("Item", "item_id", name)
+        services = self._services
+        with counted(self._took):
+            written = refresh_items(
+                [name],
+                services.graph,
+                services.serving,
+                self._shelf,
+                self._encoder,
+                services.settings,
+            )
+        if written != [name]:
+            raise NotRefreshedError(name)
+
+    def median_ms(self, work: Callable[[Change], None], change: Change, repeats: int) -> float:
+        """Median time of a refresh, in milliseconds, after as many again to warm up."""
+        self._took = []
+        for _ in range(2 * repeats):
+            work(change)
+        return statistics.median(self._took[repeats:]) * 1000
+
+    def hits(self, work: Callable[[Change], None], change: Change) -> int:
+        """Database hits of a refresh."""
+        with profiled() as found:
+            work(change)
+        return sum(found)
+
+    def _mark(self, label: str, key: str, name: str) -> None:
+        """Make a node stale, outside of what is measured."""
+        text = MARK.format(label=label, key=key)
+        self._services.graph.write(lambda tx: tx.run(text, id=name).consume())
+
+
+@contextmanager
+def counted(took: list[float]) -> Iterator[None]:
+    """Add how long it takes."""
+    began = time.perf_counter()
+    yield
+    took.append(time.perf_counter() - began)
+
+
+@contextmanager
+def profiled() -> Iterator[list[int]]:
+    """Database hits of every statement that reads or writes the graph meanwhile."""
+    found: list[int] = []
+    run = neo4j.ManagedTransaction.run
+
+    def with_profile(self: Any, query: str, *args: Any, **more: Any) -> Any:
+        if "SET n.facts_revision" in query:  # the mark is none of it
+            return run(self, query, *args, **more)
+        result = run(self, "PROFILE " + query, *args, **more)
+        rows = list(result)
+        found.append(_hits(result.consume().profile))
+        return rows
+
+    neo4j.ManagedTransaction.run = with_profile  # type: ignore[method-assign]
+    try:
+        yield found
+    finally:
+        neo4j.ManagedTransaction.run = run  # type: ignore[method-assign]
+
+
+def _hits(plan: Any) -> int:
+    """Hits of a plan and all below it."""
+    return int(plan.get("dbHits", 0)) + sum(_hits(child) for child in plan.get("children", ()))
+
+
+def measure(count: int, repeats: int, report: Report, note: Callable[[str], None]) -> None:
+    """Measure every change on the graph of so many events."""
+    with graph_of(count, note) as (services, events):
+        refresher = Refresher(services)
+        of_user = np.bincount(events.user, minlength=events.users)
+        of_item = np.bincount(events.item, minlength=events.items)
+        for change in changes(events):
+            note(change.name)
+            report.add(
+                events=count,
+                change=change.name,
+                user_events=int(of_user[change.user]),
+                item_events=int(of_item[change.item]),
+                user_ms=round(refresher.median_ms(refresher.user, change, repeats), 1),
+                user_hits=refresher.hits(refresher.user, change),
+                item_ms=round(refresher.median_ms(refresher.item, change, repeats), 1),
+                item_hits=refresher.hits(refresher.item, change),
+            )
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser("python -m benchmarks.growth", description=__doc__)
+    parser.add_argument("--events", default="100000,1000000", help="sizes, such as 100000,1000000")
+    parser.add_argument("--repeats", type=int, default=30, help="refreshes a figure is made of")
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    options = parser.parse_args()
+    sizes = [int(size) for size in options.events.split(",")]
+    report = Report("What one change costs as the graph grows", {"repeats": options.repeats})
+    for size in sizes:
+        measure(size, options.repeats, report, lambda text: print(text, file=sys.stderr))
+    report.show(options.json)
+
+
+if __name__ == "__main__":
+    main()
