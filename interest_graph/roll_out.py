@@ -8,8 +8,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
-from .errors import CheckpointError, ServingStateUnavailableError, TransientError
+from .errors import (
+    CheckpointError,
+    RollOutUnderWayError,
+    ServingStateUnavailableError,
+    TransientError,
+)
 from .graph import learned, reads
 from .item import content_hash, item_text
 from .item_matrix import ItemMatrix
@@ -25,6 +31,11 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 BATCH = 500
+PATIENCE_S = 600.0
+"""How long somebody else's roll-out is waited for: a training may have taken hours."""
+AGAIN_S = 2.0
+
+logger = structlog.get_logger(__name__)
 
 
 def roll_out(
@@ -57,7 +68,8 @@ def roll_out(
 
     Raises:
         CheckpointError: The directory is damaged.
-        RollOutUnderWayError: Somebody else is rolling out.
+        RollOutUnderWayError: Somebody else rolls out, and goes on for ten minutes or has overtaken
+            this one.
         TransientError: Neo4j or Redis is away; workers finish it, see `workers.training`.
     """
     matrix = ItemMatrix.load(directory)
@@ -82,7 +94,7 @@ def roll_out(
 def _right_to_roll_out(serving: ServingState) -> Iterator[tuple[str, Callable[[], None]]]:
     """Nobody else rolls out meanwhile; yields who does, and what to call now and then to go on."""
     holder = secrets.token_hex(8)
-    serving.hold_roll_out(holder)
+    _wait_for_right(serving, holder)
 
     def hold_on() -> None:
         with suppress(ServingStateUnavailableError):  # the last write is the one that must see it
@@ -93,6 +105,21 @@ def _right_to_roll_out(serving: ServingState) -> Iterator[tuple[str, Callable[[]
     finally:
         with suppress(TransientError):
             serving.hold_roll_out(holder, 0)
+
+
+def _wait_for_right(serving: ServingState, holder: str) -> None:
+    """Hold the right to roll out as soon as nobody else does."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            serving.hold_roll_out(holder)
+        except RollOutUnderWayError as error:
+            if time.monotonic() > until:
+                raise
+            logger.warning("roll_out_waits", error=str(error))
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 def _evidence(directory: Path, matrix: ItemMatrix) -> Floats:

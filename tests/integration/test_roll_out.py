@@ -9,6 +9,7 @@ import pytest
 from neo4j.exceptions import TransientError as NeoTransientError
 
 from interest_graph import redis_client as keys
+from interest_graph import roll_out as rolling_out
 from interest_graph.errors import CheckpointError, RollOutUnderWayError
 from interest_graph.graph import learned, reads
 from interest_graph.item_matrix import ItemMatrix
@@ -170,18 +171,39 @@ def revisions(query: Any) -> dict[str, int]:
     return {row["id"]: row["revision"] for row in rows}
 
 
-def test_one_roll_out_at_a_time(desk: Desk, graph: GraphStore) -> None:
-    """Whoever comes while another rolls out changes nothing; afterwards it may."""
+def test_one_roll_out_at_a_time(
+    desk: Desk, graph: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes while another rolls out changes nothing and waits; then it is its turn."""
     shop = desk.shop
     directory = write_model(shop.settings.models_dir, ITEMS, SECOND, seed=2)
+    waited: list[str | None] = []
+
+    def until_it_is_over(_seconds: float) -> None:
+        waited.append(graph.read(reads.fetch_model_in_service))
+        if len(waited) == 2:
+            shop.serving.hold_roll_out("another", 0)
+
+    monkeypatch.setattr(rolling_out.time, "sleep", until_it_is_over)
     shop.serving.hold_roll_out("another")
     shop.serving.hold_roll_out("another")
-    with pytest.raises(RollOutUnderWayError):
-        put_in_service(shop, graph, directory, SECOND)
-    assert graph.read(reads.fetch_model_in_service) == FIRST
-    shop.serving.hold_roll_out("another", 0)
     put_in_service(shop, graph, directory, SECOND)
+    assert waited == [FIRST, FIRST]
+    assert graph.read(reads.fetch_model_in_service) == SECOND
     assert not shop.serving.rolling_out()
+
+
+def test_a_roll_out_does_not_wait_for_ever(
+    desk: Desk, graph: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused when its patience is over, and has changed nothing."""
+    monkeypatch.setattr(rolling_out, "PATIENCE_S", -1.0)
+    desk.shop.serving.hold_roll_out("another")
+    directory = write_model(desk.shop.settings.models_dir, ITEMS, SECOND, seed=2)
+    with pytest.raises(RollOutUnderWayError, match="under way"):
+        put_in_service(desk.shop, graph, directory, SECOND)
+    assert graph.read(reads.fetch_model_in_service) == FIRST
+    assert desk.shop.serving.rolling_out()
 
 
 def test_who_was_overtaken_does_not_switch(desk: Desk, graph: GraphStore) -> None:
