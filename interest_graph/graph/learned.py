@@ -70,25 +70,39 @@ def mark_neighbors_stale(tx: neo4j.ManagedTransaction, item_ids: Sequence[str], 
 
 def mark_all_users_stale(graph: GraphStore, after_each: Callable[[], object] = _nothing) -> None:
     """Mark every user stale, a page to a transaction; `after_each` is called after each of them."""
-    _mark_pages(graph, "write/mark_users_stale", after_each)
+    _mark_pages(graph, mark_users_stale, after_each)
 
 
 def mark_all_items_stale(graph: GraphStore, after_each: Callable[[], object] = _nothing) -> None:
     """Mark every item stale, a page to a transaction; `after_each` is called after each of them."""
-    _mark_pages(graph, "write/mark_items_stale", after_each)
+    _mark_pages(graph, mark_items_stale, after_each)
 
 
-def _mark_pages(graph: GraphStore, path: str, after_each: Callable[[], object]) -> None:
-    """Run a statement that marks a page, until there is none."""
+def mark_users_stale(tx: neo4j.ManagedTransaction, after: str, limit: int) -> str | None:
+    """Mark a page of users; returns the last id of it, None when there is none."""
+    return _last(run(tx, "write/mark_users_stale", after=after, limit=limit))
+
+
+def mark_items_stale(tx: neo4j.ManagedTransaction, after: str, limit: int) -> str | None:
+    """Mark a page of items; returns the last id of it, None when there is none."""
+    return _last(run(tx, "write/mark_items_stale", after=after, limit=limit))
+
+
+def _mark_pages(
+    graph: GraphStore,
+    mark: Callable[[neo4j.ManagedTransaction, str, int], str | None],
+    after_each: Callable[[], object],
+) -> None:
+    """Mark page after page, until there is none."""
     last: str | None = ""
     while last is not None:
-        last = graph.write(lambda tx, after=last: _page(tx, path, after))  # type: ignore[misc]
+        last = graph.write(lambda tx, after=last: mark(tx, after, PAGE))  # type: ignore[misc]
         after_each()
 
 
-def _page(tx: neo4j.ManagedTransaction, path: str, after: str) -> str | None:
-    """Mark a page; returns the last id of it, None when there is none."""
-    last: str | None = run(tx, path, after=after, limit=PAGE)[0]["last"]
+def _last(rows: list[Row]) -> str | None:
+    """The last id of a page."""
+    last: str | None = rows[0]["last"]
     return last
 
 
