@@ -47,6 +47,8 @@ def roll_out(
     settings: Settings,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     trained_on: Mapping[str, int] | None = None,
+    *,
+    resume: bool = False,
 ) -> None:
     """Put a model in service; repeating it after a crash finishes what was begun.
 
@@ -65,6 +67,8 @@ def roll_out(
         progress: Told (items written, items in all).
         trained_on: Facts revision of each item when the model read it; one that changed since stays
             stale, for the update workers. None when that is not known any more.
+        resume: Only go on with what was begun: nothing is done when, by the time that nobody else
+            rolls out, the graph names another model or this one is published.
 
     Raises:
         CheckpointError: The directory is damaged.
@@ -76,6 +80,8 @@ def roll_out(
     evidence = _evidence(directory, matrix)
     version = matrix.model_version
     with _right_to_roll_out(serving) as (holder, hold_on):
+        if resume and not _unfinished(version, graph, serving):
+            return
         graph.write(lambda tx: learned.register_model(tx, version, dict(metrics)))
         graph.write(lambda tx: learned.put_model_in_service(tx, version))
         learned.mark_all_items_stale(graph, hold_on)
@@ -88,6 +94,13 @@ def roll_out(
         _write_categories(encoder, graph, settings)
         progress(len(matrix.item_ids), len(matrix.item_ids))
         serving.roll_out(version, holder)
+
+
+def _unfinished(version: str, graph: GraphStore, serving: ServingState) -> bool:
+    """Whether the graph names a model that is not published."""
+    manifest, _ = serving.head()
+    published = manifest.model_version if manifest else None
+    return graph.read(reads.fetch_model_in_service) == version != published
 
 
 @contextmanager
@@ -113,7 +126,7 @@ def _wait_for_right(serving: ServingState, holder: str) -> None:
     while True:
         try:
             serving.hold_roll_out(holder)
-        except RollOutUnderWayError as error:
+        except (RollOutUnderWayError, ServingStateUnavailableError) as error:
             if time.monotonic() > until:
                 raise
             logger.warning("roll_out_waits", error=str(error))

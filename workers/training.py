@@ -132,7 +132,7 @@ def _finish_roll_out(
     if directory.is_dir():
         logger.warning("roll_out_resumed", model_version=directory.name)
         encoder = ItemEncoder.load(directory, settings.device, settings.torch_threads)
-        roll_out(directory, {}, encoder, graph, serving, settings)
+        roll_out(directory, {}, encoder, graph, serving, settings, resume=True)
 
 
 def finish_roll_out(settings: Settings) -> None:

@@ -222,3 +222,23 @@ def test_who_was_overtaken_does_not_switch(desk: Desk, graph: GraphStore) -> Non
     assert manifest
     assert manifest.model_version == FIRST
     assert shop.serving.rolling_out()
+
+
+def test_what_is_resumed_reverts_nothing(desk: Desk, graph: GraphStore, query: Any) -> None:
+    """Of a roll-out that was overtaken by a whole one nothing is done any more."""
+    shop = desk.shop
+    write_model(shop.settings.models_dir, ITEMS, SECOND, seed=2)
+    put_in_service(shop, graph, shop.settings.models_dir / SECOND, SECOND)
+    before = revisions(query)
+    for version in (FIRST, SECOND):
+        directory = shop.settings.models_dir / version
+        encoder = FakeEncoder(version)
+        roll_out(directory, {}, encoder, graph, shop.serving, shop.settings, resume=True)
+    assert graph.read(reads.fetch_model_in_service) == SECOND
+    assert revisions(query) == before
+    graph.write(lambda tx: learned.put_model_in_service(tx, FIRST))
+    directory = shop.settings.models_dir / FIRST
+    roll_out(directory, {}, FakeEncoder(FIRST), graph, shop.serving, shop.settings, resume=True)
+    manifest, _ = shop.serving.head()
+    assert manifest
+    assert manifest.model_version == FIRST
