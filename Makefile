@@ -1,6 +1,6 @@
 # Two commands are the whole set-up: `make demo` and `make test`. `make help` lists the others.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format evaluate tune requirements clean
+.PHONY: help setup demo up down test lint format bench evaluate tune requirements clean
 VENV := .venv/bin
 PACKAGES := api cli cypher interest_graph models workers
 PYTEST_ARGS ?=
@@ -38,6 +38,9 @@ evaluate: setup ## Compare all models on all data sets, with committed hyperpara
 
 tune: setup ## Tune all models on all data sets, each with one budget: hours, resumable
 	@ARGS="$${ARGS:---trials 40 --minutes 20}" sh scripts/evaluate.sh tune
+
+bench: setup ## Run every benchmark and write docs/performance.md: hours, resumable (ARGS="--quick")
+	@OMP_NUM_THREADS=1 $(VENV)/python -m benchmarks $(ARGS)
 
 requirements: ## Pin the newest packages that pyproject.toml allows
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \

@@ -6,13 +6,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.page_section import write_section
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.faults.outcome import Cost, Outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 HEAD = (
     "| fault | times | requests during it | 503 | no answer | degraded lists "
     "| longest interruption | behind for at most | failed runs |"
@@ -58,7 +59,4 @@ def _row(name: str, costs: Sequence[tuple[Cost, bool]]) -> str:
 
 def write_table(text: str) -> None:
     """Put it into the page."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    write_section(PAGE, "faults", text)

@@ -1,0 +1,50 @@
+"""What `make bench` runs, in which order, and with which sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One benchmark with its sizes.
+
+    Args:
+        name: Of its outcome's file and of its section in the page.
+        module: Of `benchmarks`.
+        sizes: Arguments of the run whose figures are published.
+        quick: Arguments of a run that only shows that all is well.
+        minutes: What the run with `sizes` takes about.
+        peer: Whether it can measure a peer too.
+    """
+
+    name: str
+    module: str
+    sizes: tuple[str, ...]
+    quick: tuple[str, ...]
+    minutes: int
+    peer: bool = False
+
+    def arguments(self, *, quick: bool, peer_url: str | None) -> tuple[str, ...]:
+        """What follows `python -m`."""
+        peer = ("--peer-url", peer_url) if self.peer and peer_url else ()
+        return (f"benchmarks.{self.module}", *(self.quick if quick else self.sizes), *peer)
+
+
+STEPS = (
+    Step(
+        "lists",
+        "lists",
+        ("--seconds", "30", "--turns", "5"),
+        ("--items", "2000", "--users", "200", "--seconds", "2", "--turns", "1"),
+        18,
+    ),
+    Step("ingest", "ingest", (), ("--events", "2000"), 2),
+    Step(
+        "growth",
+        "growth",
+        ("--events", "100000,1000000,10000000"),
+        ("--events", "20000", "--repeats", "3"),
+        40,
+    ),
+)
