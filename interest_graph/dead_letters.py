@@ -58,6 +58,7 @@ class DeadLetters:
         self._client = client
         self._settings = settings
         self._replay = script(client, "replay_dead_letters", on_log=True)
+        self._drop = script(client, "drop_dead_letters", on_log=True)
 
     def page(self, limit: int, after: str | None = None) -> list[DeadLetter]:
         """At most `limit` letters, oldest first, after the one of that id.
@@ -115,8 +116,14 @@ class DeadLetters:
             return 0
         with translated(StreamUnavailableError, "the event log"):
             moved = self._replay(
-                keys=[keys.DEAD_LETTERS, *map(keys.partition_key, partitions.values())],
-                args=[self._settings.max_log_entries, self._settings.log_partitions, *partitions],
+                keys=[
+                    *(keys.DEAD_LETTERS, keys.new_answer_key()),
+                    *map(keys.partition_key, partitions.values()),
+                ],
+                args=[
+                    *(self._settings.max_log_entries, self._settings.log_partitions),
+                    *(keys.answer_kept_s(self._settings), *partitions),
+                ],
             )
         refused(moved, self._settings)
         return int(moved)
@@ -142,7 +149,11 @@ class DeadLetters:
         if not ids:
             return 0
         with translated(StreamUnavailableError, "the event log"):
-            return int(self._client.xdel(keys.DEAD_LETTERS, *ids))
+            dropped = self._drop(
+                keys=[keys.DEAD_LETTERS, keys.new_answer_key()],
+                args=[keys.answer_kept_s(self._settings), *ids],
+            )
+        return int(dropped)
 
     def _newest(self) -> str | None:
         """Id of the newest letter."""

@@ -8,6 +8,7 @@ import pytest
 from redis.connection import parse_url
 
 from interest_graph import redis_client as keys
+from interest_graph.dead_letters import DeadLetters
 from interest_graph.documents import Documents
 from interest_graph.errors import NotFoundError
 from interest_graph.event_stream import EventStream
@@ -113,6 +114,23 @@ def test_events_whose_answer_was_lost_are_new(
     assert accepted.flags == ("", "value", "")
     assert events.accept(sent).duplicates == 3
     assert events.length() == 4
+
+
+@pytest.mark.parametrize("what", ["replay", "drop"])
+def test_a_dead_letter_whose_answer_was_lost_is_counted(
+    what: str, link: FaultyProxy, behind: redis.Redis, log: redis.Redis, settings: Settings
+) -> None:
+    """It is sent again, or dropped, once, and the answer says so; the next call finds it gone."""
+    fields = {b"kind": b"delete_user", b"payload": b"u-1", b"reason": b"told to"}
+    first, second = (bytes(log.xadd(keys.DEAD_LETTERS, fields)).decode() for _ in range(2))
+    act = getattr(DeadLetters(behind, settings), what)
+    act([first])  # Redis has the script now
+    length = EventStream(log, settings).length()
+    link.lose_answer(after=1 if what == "replay" else 0)  # a replay looks at the letter first
+    assert act([second]) == 1
+    assert not link.losing
+    assert EventStream(log, settings).length() - length == (what == "replay")
+    assert act([second]) == 0
 
 
 def test_answers_are_kept_for_seconds(
