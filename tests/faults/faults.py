@@ -146,13 +146,7 @@ class Faults:
 
     def _killer(self, name: str) -> Callable[[], None]:
         victim, child = VICTIMS[name]
-
-        def kill() -> None:
-            if (pid := self._stack.pid(victim, child=child)) is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-        return kill
+        return lambda: self._stack.kill(victim, child=child)
 
     def _freezer(self, name: str) -> Callable[[], None]:
         victim, child = VICTIMS[name]
