@@ -31,6 +31,10 @@ MAX_NAME = 64
 MAX_STRING = 20_000
 MAX_LIST = 100
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+WHITE_SPACE = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""By its code points: `\\s` is another set in each dialect of regular expressions."""
+URL_PATTERN = rf"^https?://[^{WHITE_SPACE}]+$"
+_URL = re.compile(URL_PATTERN)
 _LOOKS_LIKE_A_TIME = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -44,6 +48,14 @@ def _text(value: str) -> str:
     except UnicodeEncodeError as error:
         msg = "must be valid UTF-8 (it contains a lone surrogate)"
         raise ValueError(msg) from error
+    return value
+
+
+def _address(value: str) -> str:
+    """What a browser can fetch."""
+    if not _URL.fullmatch(value):
+        msg = "must begin with http:// or https:// and hold no white space"
+        raise ValueError(msg)
     return value
 
 
@@ -148,7 +160,8 @@ Categories = Annotated[list[CategoryPath], Field(max_length=8)]
 ShortText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_text)]
 Url = Annotated[
     str,
-    Field(max_length=2048, pattern=r"^https?://[^\s]+$"),
+    Field(max_length=2048, json_schema_extra={"pattern": URL_PATTERN}),
+    AfterValidator(_address),
     AfterValidator(_text),
 ]
 Number = Annotated[

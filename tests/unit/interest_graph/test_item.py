@@ -50,6 +50,8 @@ def refused(**fields: Any) -> set[str]:
         ("available_until", 1_700_000_000, "/available_until"),
         ("image_url", "javascript:alert(1)", "/image_url"),
         ("image_url", "https://" + "x" * 2048, "/image_url"),
+        ("image_url", "https://shop.example/a\u0085b", "/image_url"),
+        ("image_url", "https://shop.example/a.jpg\n", "/image_url"),
         ("properties", {"nested": {}}, "/properties"),
         ("properties", {f"key{n}": n for n in range(33)}, "/properties"),
         ("colour", "red", "/colour"),
