@@ -121,8 +121,10 @@ class DeadLetters:
                     *map(keys.partition_key, partitions.values()),
                 ],
                 args=[
-                    *(self._settings.max_log_entries, self._settings.log_partitions),
-                    *(keys.answer_kept_s(self._settings), *partitions),
+                    self._settings.max_log_entries,
+                    self._settings.log_partitions,
+                    keys.answer_kept_s(self._settings),
+                    *partitions,
                 ],
             )
         refused(moved, self._settings)

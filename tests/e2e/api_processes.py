@@ -17,7 +17,7 @@ from cli.local_stack.process import start, stop
 from cli.local_stack.programs import API, api_command, programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.running_service import RunningService
 
@@ -66,7 +66,7 @@ class Client:
         return answer.json()
 
 
-def at_once(works: list[Callable[[], object]]) -> None:
+def at_once(works: Sequence[Callable[[], object]]) -> None:
     """Do several things in threads of their own; the first error of any is raised at the end."""
     with ThreadPoolExecutor(len(works)) as pool:
         for done in [pool.submit(work) for work in works]:
