@@ -184,7 +184,8 @@ def scores(matrix: ItemMatrix, interest: Interest) -> Floats:
     rows = matrix.neighbor_rows[sources]
     amounts = gamma[:, None] * matrix.neighbor_weights[sources]
     amounts[rows == sources[:, None]] = 0
-    np.add.at(result, rows, amounts)  # where there is no edge, row -1 gets 0
+    # Where there is no edge, row -1 gets 0. One axis: NumPy adds along several at half the speed.
+    np.add.at(result, rows.ravel(), amounts.ravel())
     return np.asarray(result)
 
 

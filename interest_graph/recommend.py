@@ -350,7 +350,8 @@ def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
     Those at -inf, or that are no numbers, are never among them.
 
     Of blocks of rows, k have a value at least as high as the k-th highest of their maxima: what is
-    lower is not looked at again.
+    lower is not looked at again. Rows that are as many apart as there are blocks make up a block:
+    their maxima are found side by side, a row of blocks at a time.
 
     >>> top_k(np.array([1.0, -np.inf, 2.0, 2.0], np.float32), 3)
     [2, 3, 0]
@@ -360,13 +361,14 @@ def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
         return []
     width = max(1, min(64, len(values) // (4 * k)))
     blocks = len(values) // width
-    maxima = values[: blocks * width].reshape(blocks, width).max(1)
-    if np.isnan(maxima).any():  # a partition takes them for the highest
+    maxima = values[: blocks * width].reshape(width, blocks).max(0)
+    maxima.partition(blocks - k)
+    if np.isnan(maxima[blocks - k :].max()):  # they count as the highest in a partition
         return top_k(np.where(np.isnan(values), np.float32(-np.inf), values), k)
-    least = np.partition(maxima, blocks - k)[blocks - k]
-    best = np.flatnonzero(values >= max(least, LOWEST))
+    best = np.flatnonzero(values >= max(maxima[blocks - k], LOWEST))
     order = np.lexsort((best, -values[best]))[:k]
-    return [int(row) for row in best[order]]
+    chosen: list[int] = best[order].tolist()
+    return chosen
 
 
 def declared_amount(felt: Interest) -> float:
