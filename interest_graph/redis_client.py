@@ -39,6 +39,8 @@ USER_IDS = "ig:user_ids"
 MANIFEST = "ig:manifest"
 ROLL_OUT = "ig:roll_out"
 RETRIES = 3
+REFUSALS = ("MISCONF", "NOREPLICAS", "BUSY")
+"""How Redis refuses to write: its disk or its replicas are at fault, or a script runs on."""
 
 logger = structlog.get_logger(__name__)
 
@@ -176,6 +178,11 @@ def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
         raise error_class(msg) from error
     except redis.OutOfMemoryError as error:
         msg = f"{what} is out of memory"
+        raise error_class(msg) from error
+    except redis.ResponseError as error:
+        if not str(error).startswith(REFUSALS):
+            raise
+        msg = f"{what} takes no writes"
         raise error_class(msg) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from redis import Redis
 
 from api.app import create_app
 from cli.local_stack.paths import StackPaths
@@ -99,3 +100,17 @@ def test_redis_away_degrades_lists_and_refuses_events(
     start_redis(paths, port)
     assert client.post("/v1/events", json=EVENT).status_code == 202
     assert client.get(LIST).json["degraded"] == []
+
+
+def test_a_redis_that_takes_no_writes_refuses_events(client: FlaskClient, port: int) -> None:
+    """One that misses its replicas, or cannot save, is no fault of ours: 503, nothing accepted."""
+    with Redis(port=port) as server:
+        server.config_set("min-replicas-to-write", 1)
+        for path, body in (("/v1/events", EVENT), ("/v1/items", {"item_id": "new"})):
+            refused = client.post(path, json=body)
+            assert (refused.status_code, refused.json["code"]) == (503, "log_unavailable")
+            assert "Retry-After" in refused.headers
+        assert client.get(LIST).json["degraded"] == []
+        server.config_set("min-replicas-to-write", 0)
+    assert client.get("/v1/items/new").status_code == 404
+    assert client.post("/v1/events", json=EVENT).json["accepted"] == 1
