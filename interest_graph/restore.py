@@ -151,9 +151,9 @@ def restore_keys(folder: Path, client: redis.Redis) -> bool:
     with translated(StreamUnavailableError, "the event log"):
         if client.exists(KEYS):
             return False
-        for line in read_lines(folder, "keys"):
-            record = orjson.loads(line)
-            client.hset(KEYS, record["key_id"], orjson.dumps(record).decode())
+        records = [orjson.loads(line) for line in read_lines(folder, "keys")]
+        if records:  # all at once: where some are, nothing is done when it is repeated
+            client.hset(KEYS, mapping={one["key_id"]: orjson.dumps(one) for one in records})
     return True
 
 

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import exceptions as redis_errors
 from redis.connection import parse_url
 from typer.testing import CliRunner
 
@@ -241,6 +242,30 @@ def test_a_lost_answer_restores_nothing_twice(
                 if link.losing:
                     break
     assert number > 1
+
+
+def test_keys_are_restored_all_or_none(
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Redis that goes away meanwhile leaves none behind, for which others would be left out."""
+    tokens = [ApiKeyStore(log).create(["read"], name) for name in ("one", "two", "three")]
+    write_backup(tmp_path / "one", graph, log, events, settings)
+    log.flushdb()
+    hset, calls = log.hset, count(1)
+
+    def away_after_one(*given: Any, **named: Any) -> Any:
+        if next(calls) > 1:
+            raise redis_errors.ConnectionError
+        return hset(*given, **named)
+
+    monkeypatch.setattr(log, "hset", away_after_one)
+    assert restore_keys(tmp_path / "one", log)
+    assert all(ApiKeyStore(log).verify(token) for token in tokens)
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_written(
