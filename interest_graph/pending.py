@@ -59,11 +59,11 @@ def _add(pending: Pending, entry: Entry) -> None:
                 event = Event.from_json(entry.payload)
                 pending.events[event.user_id].append(event)
         case "item" | "user":
-            document = orjson.loads(entry.payload)
             held = pending.items if entry.kind == "item" else pending.users
-            identifier = document[f"{entry.kind}_id"]
-            sent = (entry.revision, entry.payload, entry.since_ms)
-            held[identifier] = max(held.get(identifier, NOTHING), sent)
+            with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+                identifier = orjson.loads(entry.payload)[f"{entry.kind}_id"]
+                sent = (entry.revision, entry.payload, entry.since_ms)
+                held[identifier] = max(held.get(identifier, NOTHING), sent)
         case "delete_item" | "delete_user":
             held = pending.items if entry.kind == "delete_item" else pending.users
             identifier = entry.payload.decode()

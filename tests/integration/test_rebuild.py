@@ -183,6 +183,18 @@ def test_what_is_in_the_log_alone_is_not_forgotten(
     assert state(log) == before
 
 
+def test_poison_that_waits_stops_no_rebuild(
+    busy_shop: float, log: redis.Redis, rebuild: Callable[..., Any]
+) -> None:
+    """What can never be written says nothing of any user or item."""
+    del busy_shop
+    before = state(log)
+    for kind, payload in (("item", "no item"), ("user", "[1]"), ("user", "{}"), ("event", "{}")):
+        log.xadd(keys.partition_key(0), {"kind": kind, "payload": payload})
+    assert rebuild().changed == 0
+    assert state(log) == before
+
+
 def test_what_nobody_knows_is_removed(
     busy_shop: float, log: redis.Redis, drain: Callable[[], None], rebuild: Callable[..., Any]
 ) -> None:
