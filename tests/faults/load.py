@@ -39,6 +39,7 @@ class Ledger:
         unanswered: When requests got no answer in time, or lost their connection.
         answers: (when, status, whether it was a degraded list) of every answer.
         accepted_at: When events were answered with 202.
+        new: How many events of a batch, named by its first, answers said were new.
         counts: What was done how often.
     """
 
@@ -51,6 +52,7 @@ class Ledger:
     unanswered: list[float] = field(default_factory=list)
     answers: list[tuple[float, int, bool]] = field(default_factory=list)
     accepted_at: list[float] = field(default_factory=list)
+    new: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -214,6 +216,7 @@ class Load:
         if refused != conflicts:
             self.ledger.wrong.append(f"refused {body['rejected']} instead of {conflicts}")
         with self.ledger.lock:
+            self.ledger.new[batch[0]["event_id"]] += body["accepted"]
             self.ledger.counts["events"] += body["accepted"]
             self.ledger.counts["duplicates"] += body["duplicates"]
             self.ledger.counts["conflicts"] += len(refused)

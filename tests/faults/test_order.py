@@ -11,7 +11,9 @@ import pytest
 
 from interest_graph.event_stream import place_of
 from interest_graph.rebuild import ServingRebuild
+from tests.faults.checks import check_documents
 from tests.faults.ingest_workers import IngestWorkers
+from tests.integration.log_reading import read_log, work_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,9 +124,34 @@ def test_every_id_keeps_its_order(
         wait_until_empty(events, workers)
     check_order(query)
     assert ServingRebuild(graph, log, events, settings, write=False).run().changed == 0
+    check_documents(log, query)
     assert events.dead_letters() == 0
     (moves,) = query("MATCH (p:Partition) RETURN sum(p.fence) AS fences")
     assert moves["fences"] > 2 * settings.log_partitions, "partitions did not change hands"
+
+
+def test_a_document_that_was_lost_is_found(
+    items: Documents,
+    users: Documents,
+    events: EventStream,
+    graph: GraphStore,
+    log: redis.Redis,
+    settings: Settings,
+    query: Query,
+) -> None:
+    """The check at the end can fail: of an item, of a user, and of one the graph never had."""
+    for lost in ({"item_id": "i"}, {"user_id": "u"}, {"item_id": "new"}):
+        items.put([{"item_id": "i"}])
+        users.put([{"user_id": "u"}])
+        work_off(events, graph, settings)
+        check_documents(log, query)
+        (items if "item_id" in lost else users).put([{**lost, "properties": {"again": 1}}])
+        waiting = read_log(events)
+        events.acknowledge(waiting)
+        with pytest.raises(AssertionError, match="documents differ: 1"):
+            check_documents(log, query)
+        log.flushdb()
+        query("MATCH (n) DETACH DELETE n")
 
 
 def wait_until_empty(events: EventStream, workers: IngestWorkers) -> None:
