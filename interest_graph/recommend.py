@@ -138,6 +138,7 @@ class Recommender:
             settings.event_type_names.index(name) for name in settings.seen_event_types
         ]
         self._last: Manifest | None = None
+        self._rest_until = 0.0
 
     def recommend(self, user_id: str, query: Query, rider: Rider | None = None) -> Recommendations:
         """The best items for a user now.
@@ -152,6 +153,9 @@ class Recommender:
             InvalidInputError: The category does not exist.
             ServingStateUnavailableError: Redis is away and nothing was loaded before.
         """
+        began = time.monotonic()
+        if began < self._rest_until:
+            return self._degraded(query)
         try:
             kept = self._users.get(user_id)
             state = self._serving.read(user_id, kept.state if kept else None, rider)
@@ -160,6 +164,10 @@ class Recommender:
                 known = self._users.take(user_id, state.user, model)
                 return self._answer(query, state, known, model)
         except TransientError:
+            now = time.monotonic()
+            if now - began >= self.settings.redis_timeout_s:
+                # It was waited for, and others waited meanwhile: it is left alone for as long.
+                self._rest_until = 2 * now - began
             return self._degraded(query)
 
     def synchronise(self, manifest: Manifest | None, catalog_revision: int) -> PublishedModel:

@@ -137,7 +137,8 @@ def call(program: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
     """Run a script that only reads, with the least ceremony.
 
     The client's own way from a script to the socket costs as much as the answer; it is taken when
-    the short one fails, with its retries and with a server that does not know the script.
+    the connection was dropped, with its retries, and with a server that does not know the script.
+    A server that does not answer in time is not asked again: others wait behind whoever waits here.
 
     Args:
         program: The script.
@@ -159,7 +160,7 @@ def call(program: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
             raise
         finally:
             pool.release(connection)
-    except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.NoScriptError):
+    except (redis.ConnectionError, redis.exceptions.NoScriptError):
         return program(keys=names, args=args)
 
 

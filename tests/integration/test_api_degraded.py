@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,11 +13,12 @@ from redis import Redis
 from api.app import create_app
 from cli.local_stack.paths import StackPaths
 from cli.local_stack.ports import free_port
-from cli.local_stack.process import stop
+from cli.local_stack.process import read_process, stop
 from cli.local_stack.redis_server import REDIS, start_redis
 from interest_graph.api_key import ApiKeyStore
 from interest_graph.graph.store import GraphStore
 from interest_graph.services import build_services
+from interest_graph.serving_state import ServingState
 from interest_graph.settings import Settings
 from tests.integration.test_api_lists import VERSION, publish
 
@@ -99,6 +103,27 @@ def test_redis_away_degrades_lists_and_refuses_events(
     assert client.get("/metrics").status_code == 200
     start_redis(paths, port)
     assert client.post("/v1/events", json=EVENT).status_code == 202
+    assert client.get(LIST).json["degraded"] == []
+
+
+def test_a_frozen_redis_is_left_alone_for_a_while(
+    client: FlaskClient, paths: StackPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one request has waited for it the next ones do not, and soon lists are whole again."""
+    process = read_process(paths, REDIS)
+    assert process
+    assert client.get(LIST).json["degraded"] == []
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        assert client.get(LIST).json["degraded"] == ["serving_state"]
+        with monkeypatch.context() as patched:
+            patched.setattr(ServingState, "read", lambda *_: pytest.fail("waits again"))
+            assert client.get(LIST).json["degraded"] == ["serving_state"]
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    deadline = time.monotonic() + 10
+    while client.get(LIST).json["degraded"] and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert client.get(LIST).json["degraded"] == []
 
 
