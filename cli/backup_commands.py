@@ -49,7 +49,7 @@ def restore(
     """Bring a backup into the graph and rebuild what Redis keeps; twice changes nothing.
 
     What is there already stays, and nothing newer is replaced. Keys are restored where there are
-    none. Declare the backup's event types.
+    none and none was revoked. Declare the backup's event types.
 
     Example: interest-graph restore backups/2026-01-31
     """
@@ -78,6 +78,6 @@ def restore(
     for name, part in found.parts.items():
         data(f"{name}: {part.lines}")
     if not keys_restored:
-        note("The keys that are there stay; those of the backup were left out.")
+        note("The backup's keys were left out: there are keys, or one was revoked.")
     if done.model_version is None:
         note("Lists need a model: interest-graph train")

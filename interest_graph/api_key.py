@@ -39,6 +39,8 @@ Scope: TypeAlias = Literal["events:write", "catalog:write", "read", "admin"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 KEYS = "ig:keys"
+REVOKED = "ig:keys:revoked"
+"""Whether a key was ever revoked: then none comes back from a backup, even if no key is left."""
 KEY_PREFIX = "ig_"
 """What every token begins with."""
 MAX_KEYS = 1000
@@ -241,11 +243,14 @@ class ApiKeyStore:
             StreamUnavailableError: Redis does not answer.
         """
         try:
-            removed = self._log.hdel(KEYS, key_id)
+            known = self._log.hexists(KEYS, key_id)
+            if known:
+                self._log.set(REVOKED, "1")  # first: a restore must not come in between
+                self._log.hdel(KEYS, key_id)
         except redis.RedisError as error:
             raise StreamUnavailableError(str(error)) from error
         self.remember(key_id, None)
-        if not removed:
+        if not known:
             msg = f"there is no key {key_id}"
             raise NotFoundError(msg)
 

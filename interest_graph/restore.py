@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from . import redis_client as keys
-from .api_key import KEYS
+from .api_key import KEYS, REVOKED
 from .backup_folder import read_lines, verify_backup
 from .errors import PoisonError, StreamUnavailableError
 from .event_stream import Entry, EventStream
@@ -143,13 +143,13 @@ def _stream_of(fields: dict[str, Any], part: str, settings: Settings) -> str:
 def restore_keys(folder: Path, client: redis.Redis) -> bool:
     """Bring the API keys of a backup into a Redis without keys; last, for they open the API.
 
-    Where there are keys nothing is done: one that was revoked since must not work again.
+    Where there are keys, or one was ever revoked, nothing is done: it must not work again.
 
     Returns:
         Whether there were none.
     """
     with translated(StreamUnavailableError, "the event log"):
-        if client.exists(KEYS):
+        if client.exists(KEYS, REVOKED):
             return False
         records = [orjson.loads(line) for line in read_lines(folder, "keys")]
         if records:  # all at once: where some are, nothing is done when it is repeated

@@ -27,7 +27,9 @@ class HashClient(Protocol):
     def hget(self, name: str, key: str) -> bytes | None: ...
     def hvals(self, name: str) -> list[bytes]: ...
     def hdel(self, name: str, key: str) -> int: ...
+    def hexists(self, name: str, key: str) -> bool: ...
     def hlen(self, name: str) -> int: ...
+    def set(self, name: str, value: str) -> bool: ...
     def transaction(self, change: Callable[[Any], None], watched: str) -> None: ...
 
 
@@ -51,8 +53,14 @@ class MemoryHash:
     def hdel(self, _name: str, key: str) -> int:
         return int(self.fields.pop(key, None) is not None)
 
+    def hexists(self, _name: str, key: str) -> bool:
+        return key in self.fields
+
     def hlen(self, _name: str) -> int:
         return len(self.fields)
+
+    def set(self, _name: str, _value: str) -> bool:
+        return True
 
     def transaction(self, change: Callable[[MemoryHash], None], _watched: str) -> None:
         change(self)

@@ -16,7 +16,7 @@ from interest_graph import redis_client as keys
 from interest_graph.api_key import ApiKeyStore
 from interest_graph.backup import write_backup
 from interest_graph.backup_folder import read_backup, verify_backup
-from interest_graph.errors import BackupError, PoisonError
+from interest_graph.errors import BackupError, NotFoundError, PoisonError
 from interest_graph.item import ItemInput
 from interest_graph.partition import partition_of_entry
 from interest_graph.rebuild import ServingRebuild
@@ -53,6 +53,7 @@ ORDER BY item"""
 USERS = """
 MATCH (u:User) RETURN u.user_id AS user, u.known AS known, u.document AS document
 ORDER BY user"""
+ERASED = "MATCH (u:ErasedUser) RETURN u.user_id AS user, u.revision AS revision ORDER BY user"
 
 
 @pytest.fixture
@@ -266,6 +267,27 @@ def test_keys_are_restored_all_or_none(
     monkeypatch.setattr(log, "hset", away_after_one)
     assert restore_keys(tmp_path / "one", log)
     assert all(ApiKeyStore(log).verify(token) for token in tokens)
+
+
+def test_revoked_keys_stay_revoked(
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """Even if there is no other key any more; an id that names none revokes nothing."""
+    store = ApiKeyStore(log)
+    token = store.create(["read"])
+    write_backup(tmp_path / "one", graph, log, events, settings)
+    log.flushdb()
+    with pytest.raises(NotFoundError):
+        store.revoke("0" * 16)
+    assert restore_keys(tmp_path / "one", log)
+    assert store.verify(token)
+    store.revoke(store.list()[0].key_id)
+    assert not restore_keys(tmp_path / "one", log)
+    assert not store.verify(token)
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_written(
