@@ -15,7 +15,7 @@ from interest_graph.api_key import ApiKeyStore
 from interest_graph.errors import StreamUnavailableError
 from interest_graph.logs import configure_logs
 from interest_graph.metrics import build_metrics
-from interest_graph.redis_client import check_durability
+from interest_graph.redis_client import check_durability, warn_of_durability
 from interest_graph.services import Services, build_services
 from interest_graph.settings import load_settings
 
@@ -93,13 +93,14 @@ def create_app(services: Services | None = None, keys: ApiKeyStore | None = None
 
 
 def _check_log(services: Services) -> None:
-    """Refuse to start on a log that could lose events; one that is away is checked by readiness.
+    """Refuse to start on a log that could lose events; readiness goes on checking it.
 
     Raises:
         SettingsError: The log's Redis is set up differently from the settings.
     """
     with contextlib.suppress(StreamUnavailableError):
         check_durability(services.log, services.settings)
+    warn_of_durability(services.settings)
 
 
 def openapi_document() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from interest_graph.errors import InterestGraphError
+from interest_graph.redis_client import check_durability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +39,9 @@ def _state(check: Callable[[Services], None], services: Services) -> str:
 
 
 def _log(services: Services) -> None:
+    """The log answers, and keeps what it accepts: it may have come or changed since the start."""
     services.events.length()
+    check_durability(services.log, services.settings)
 
 
 def _serving_state(services: Services) -> None:

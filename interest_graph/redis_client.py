@@ -192,6 +192,7 @@ def check_durability(client: redis.Redis, settings: Settings) -> None:
 
     Raises:
         SettingsError: The server could lose accepted events; the message says what to set.
+        StreamUnavailableError: It does not answer.
     """
     wanted = {
         "appendonly": "yes",
@@ -205,5 +206,9 @@ def check_durability(client: redis.Redis, settings: Settings) -> None:
     if wrong:
         msg = f"the Redis at log_url may lose accepted events: set {', '.join(wrong)}"
         raise SettingsError(msg)
+
+
+def warn_of_durability(settings: Settings) -> None:
+    """Say at start that less than `always` was asked for."""
     if settings.durability != "always":
         logger.warning("log_not_fsynced", durability=settings.durability)

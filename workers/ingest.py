@@ -25,7 +25,7 @@ from interest_graph.log_reader import LogReader
 from interest_graph.logs import configure_logs
 from interest_graph.metrics import build_metrics
 from interest_graph.rebuild import ServingRebuild
-from interest_graph.redis_client import check_durability
+from interest_graph.redis_client import check_durability, warn_of_durability
 from interest_graph.services import build_services
 from interest_graph.settings import load_settings
 
@@ -207,6 +207,7 @@ def main() -> None:
     services = build_services(settings)
     services.graph.on_retry = metrics.transactions_retried.inc
     check_durability(services.log, settings)
+    warn_of_durability(settings)
     services.events.settle_partitions()
     migrate(services.graph, settings)
     worker = IngestWorker(services, WakeUps(create_celery(settings), settings), metrics)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from api.readiness import OK, readiness
 from interest_graph.errors import SettingsError
 from interest_graph.redis_client import check_durability
+from interest_graph.services import build_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import redis
 
+    from interest_graph.services import Services
     from interest_graph.settings import Settings
 
 WRONG = [
@@ -22,6 +26,13 @@ WRONG = [
     ("maxmemory-policy", "allkeys-lru"),
     ("no-appendfsync-on-rewrite", "yes"),
 ]
+
+
+@pytest.fixture
+def services(settings: Settings) -> Iterator[Services]:
+    """Those of an API process."""
+    with closing(build_services(settings)) as built:
+        yield built
 
 
 @pytest.fixture
@@ -47,6 +58,16 @@ def test_each_wrong_setting_is_named(
     with pytest.raises(SettingsError, match=name) as caught:
         check_durability(tuned, settings)
     assert sum(f"{other} " in str(caught.value) for other, _ in WRONG) == 1
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_readiness_finds_it_after_the_start(
+    tuned: redis.Redis, services: Services, name: str, value: str
+) -> None:
+    """A Redis that came back with other settings takes the API out of the balancer."""
+    assert readiness(services, "events") == {"log": OK}
+    tuned.config_set(name, value)
+    assert name in readiness(services, "events")["log"]
 
 
 def test_less_durability_must_be_asked_for(tuned: redis.Redis, settings: Settings) -> None:

@@ -207,6 +207,22 @@ class FakeExplainer:
         )
 
 
+class FakeLog:
+    """A Redis that is set up as the log's must be."""
+
+    def __init__(self) -> None:
+        self.configuration = {
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+            "no-appendfsync-on-rewrite": "no",
+        }
+
+    def config_get(self, name: str) -> dict[str, str]:
+        """As redis.Redis."""
+        return {name: self.configuration[name]}
+
+
 @dataclass
 class FakeServing:
     """A manifest."""
@@ -244,6 +260,7 @@ class FakeServices:
 
     settings: Settings = field(default_factory=lambda: Settings(log_url=NOBODY))
     keys: FakeKeys = field(default_factory=FakeKeys)
+    log: FakeLog = field(default_factory=FakeLog)
     events: FakeEvents = field(default_factory=FakeEvents)
     dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
     items: FakeDocuments = field(default_factory=lambda: FakeDocuments("item"))

@@ -58,6 +58,18 @@ def test_each_purpose_names_what_it_misses(
     assert missing(client, auth, "writes") == ["log", "serving_state"]
 
 
+def test_a_log_that_may_lose_events_is_not_ready(
+    client: FlaskClient, auth: Auth, services: FakeServices
+) -> None:
+    """It may have come, or come back with other settings, after the process had started."""
+    services.log.configuration["appendfsync"] = "everysec"
+    assert missing(client, auth, "events") == ["log"]
+    assert missing(client, auth, "writes") == ["log"]
+    assert missing(client, auth, "recommendations") == []
+    answer = client.get("/v1/health/ready?for=events", headers=auth["read"])
+    assert answer.json["errors"][0]["reason"].endswith("set appendfsync always")
+
+
 def test_an_unknown_purpose_is_a_fault(client: FlaskClient, auth: Auth) -> None:
     """A misspelt purpose is refused, not taken for all."""
     answer = client.get("/v1/health/ready?for=event", headers=auth["read"])
