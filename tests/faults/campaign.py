@@ -126,7 +126,7 @@ def _run(
             drained_s = time.monotonic() - healed
         failed |= failures(
             {
-                "answers": lambda: check_answers(load.ledger, faults.happened),
+                "answers": lambda: check_answers(load.ledger, faults.begun),
                 "accepted once": lambda: check_accepted_once(load.ledger),
                 "facts": lambda: check_facts(service, prefix, load.ledger),
                 "dead letters": lambda: check_dead_letters(service, load.ledger),

@@ -18,7 +18,7 @@ from cli.local_stack.programs import API, INGEST, REFRESH
 from cli.local_stack.redis_server import REDIS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.faults.supervised_stack import SupervisedStack
 
@@ -28,6 +28,7 @@ AT_ONCE = 8
 LINK_S = 5.0
 DELAY_S = 0.5
 MEMORY_S = 3.0
+BACK_S = 0.2
 BETWEEN_S = (5.0, 10.0)
 VICTIMS = {
     "an API process": (API, True),
@@ -44,6 +45,15 @@ def struck_by(name: str) -> str:
     """The process, link or command that a fault strikes; two faults of one thing never overlap."""
     words = next((words for words in VICTIMS if f" of {words}" in name), name.partition(":")[0])
     return VICTIMS[words][0] if words in VICTIMS else words
+
+
+@contextlib.contextmanager
+def missed_without_redis() -> Iterator[None]:
+    """A Redis that does not answer, or refuses, was not struck for all that is known."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise MissedError from error
 
 
 def _over(one: Future[None]) -> bool:
@@ -63,11 +73,17 @@ class Happened:
         name: Which.
         began: When, in seconds since 1970.
         ended: When it was healed; what died may take longer to come back.
+        struck: Whether it is known to have struck anything.
     """
 
     name: str
     began: float
     ended: float = field(default=0.0)
+    struck: bool = field(default=False)
+
+
+class MissedError(Exception):
+    """There was nothing to strike, or nothing is known to have been struck."""
 
 
 class Faults:
@@ -87,7 +103,7 @@ class Faults:
         self.known: dict[str, Callable[[], object]] = {
             **{f"SIGKILL of {name}": self._killer(name) for name in VICTIMS},
             **{f"SIGSTOP of {name} for 10 s": self._freezer(name) for name in VICTIMS},
-            **{f"{name}: reset": proxy.reset for name, proxy in stack.proxies.items()},
+            **{f"{name}: reset": self._resetter(name) for name in stack.proxies},
             **{f"{name}: half-open": self._half_opener(name) for name in stack.proxies},
             **{f"{name}: 500 ms slower": self._delayer(name) for name in stack.proxies},
             "Redis: CLIENT KILL": self._client_kill,
@@ -96,7 +112,12 @@ class Faults:
             "a model swap": swap,
             "a rebuild": rebuild,
         }
-        self.happened: list[Happened] = []
+        self.begun: list[Happened] = []
+
+    @property
+    def happened(self) -> list[Happened]:
+        """Those that struck."""
+        return [one for one in self.begun if one.struck]
 
     def run(
         self, seconds: float, least: int, seed: int, tell: Callable[[str], object] = str
@@ -131,8 +152,10 @@ class Faults:
     def _happen(self, name: str) -> None:
         """Let a fault begin, last and be healed."""
         one = Happened(name, time.time())
-        self.happened.append(one)
-        self.known[name]()
+        self.begun.append(one)
+        with contextlib.suppress(MissedError):
+            self.known[name]()
+            one.struck = True
         one.ended = time.time()
 
     def heal(self) -> None:
@@ -146,19 +169,37 @@ class Faults:
 
     def _killer(self, name: str) -> Callable[[], None]:
         victim, child = VICTIMS[name]
-        return lambda: self._stack.kill(victim, child=child)
+
+        def kill() -> None:
+            if not self._stack.kill(victim, child=child):
+                raise MissedError
+
+        return kill
 
     def _freezer(self, name: str) -> Callable[[], None]:
         victim, child = VICTIMS[name]
 
         def freeze() -> None:
-            if (pid := self._stack.pid(victim, child=child)) is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
-                    time.sleep(FREEZE_S)
-                    os.kill(pid, signal.SIGCONT)
+            if (pid := self._stack.pid(victim, child=child)) is None:
+                raise MissedError
+            try:
+                os.kill(pid, signal.SIGSTOP)
+            except ProcessLookupError as error:
+                raise MissedError from error
+            time.sleep(FREEZE_S)
+            with contextlib.suppress(ProcessLookupError):  # it died meanwhile
+                os.kill(pid, signal.SIGCONT)
 
         return freeze
+
+    def _resetter(self, name: str) -> Callable[[], None]:
+        proxy = self._stack.proxies[name]
+
+        def reset() -> None:
+            if not proxy.reset():
+                raise MissedError
+
+        return reset
 
     def _half_opener(self, name: str) -> Callable[[], None]:
         proxy = self._stack.proxies[name]
@@ -181,21 +222,26 @@ class Faults:
         return delay
 
     def _client_kill(self) -> None:
-        with contextlib.suppress(redis.RedisError):
+        with missed_without_redis():
             self._redis.client_kill_filter(_type="normal", skipme=True)
 
     def _rewrite(self) -> None:
-        with contextlib.suppress(redis.RedisError):
+        with missed_without_redis():
             self._redis.bgrewriteaof()
 
     def _out_of_memory(self) -> None:
-        with contextlib.suppress(redis.RedisError):
-            self._redis.config_set("maxmemory", 1)
+        try:
+            with missed_without_redis():
+                self._redis.config_set("maxmemory", 1)
             time.sleep(MEMORY_S)
+        finally:
+            self._give_memory_back()
+
+    def _give_memory_back(self) -> None:
         for _ in range(50):  # it must not stay so, whatever happens meanwhile
             try:
                 self._redis.config_set("maxmemory", 0)
             except redis.RedisError:
-                time.sleep(0.2)
+                time.sleep(BACK_S)
             else:
                 return

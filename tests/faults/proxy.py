@@ -50,9 +50,11 @@ class FaultyProxy:
         self._thread.join(5)
         self._loop.close()
 
-    def reset(self) -> None:
-        """Reset every connection."""
+    def reset(self) -> bool:
+        """Reset every connection; whether there was one."""
+        found = bool(self._writers)
         self._call(self._reset_all)
+        return found
 
     def delay(self, seconds: float) -> None:
         """Hold back everything that comes from now on by so many seconds; 0 heals."""

@@ -108,12 +108,16 @@ class SupervisedStack:
             return max(working, default=None)
         return None
 
-    def kill(self, name: str, *, child: bool = False) -> None:
-        """SIGKILL a process, or the newest of its children, if there is one now."""
-        if (pid := self.pid(name, child=child)) is not None:
-            self._killed_at[name] = time.monotonic()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    def kill(self, name: str, *, child: bool = False) -> bool:
+        """SIGKILL a process, or the newest of its children; whether there was one."""
+        if (pid := self.pid(name, child=child)) is None:
+            return False
+        self._killed_at[name] = time.monotonic()
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
 
     def all_run(self) -> bool:
         """Whether every process is there."""
