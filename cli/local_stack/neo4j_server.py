@@ -17,6 +17,8 @@ from .process import POLL_S, Program, is_running, last_lines, start
 from .report import Report, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .endpoints import Endpoints
     from .paths import StackPaths
 
@@ -86,31 +88,43 @@ def _ensure_password(endpoints: Endpoints) -> None:
     """Log in; on a new Neo4j change the first password to the stack's own.
 
     Raises:
-        LocalStackError: Neither password is right.
+        LocalStackError: Neither password is right, or Neo4j did not get as far in time.
     """
-    from neo4j.exceptions import AuthError, Neo4jError, ServiceUnavailable
-
     deadline = time.monotonic() + START_TIMEOUT_S
+    # Again at the end, since the password may be changed although the answer was lost.
+    for attempt in (_log_in, _change_password, _log_in):
+        if _takes(attempt, endpoints, deadline):
+            return
+    msg = "the managed Neo4j does not take the password of this data directory"
+    raise LocalStackError(
+        msg, "use another --data-dir, or remove this one if its graph is not needed"
+    )
+
+
+def _takes(attempt: Callable[[Endpoints], None], endpoints: Endpoints, deadline: float) -> bool:
+    """Whether Neo4j takes the password of an attempt, which is made until it can tell.
+
+    Its port answers a moment before its databases do, and its first change of a password is slow.
+
+    Raises:
+        LocalStackError: The time is over.
+    """
+    from neo4j.exceptions import AuthError, DriverError, Neo4jError
+
     while True:
         try:
-            _log_in(endpoints)
+            attempt(endpoints)
         except AuthError:
-            break
-        except (ServiceUnavailable, Neo4jError):
-            # The port answers a moment before the databases do.
+            return False
+        except (DriverError, Neo4jError) as error:
             if time.monotonic() > deadline:
-                raise
+                msg = f"Neo4j answers, but was not ready within {START_TIMEOUT_S:.0f} s: {error}"
+                raise LocalStackError(
+                    msg, "try again; a slow machine may need it, and what is done is kept"
+                ) from error
             time.sleep(POLL_S)
         else:
-            return
-    try:
-        _change_password(endpoints)
-    except AuthError as error:
-        msg = "the managed Neo4j does not take the password of this data directory"
-        raise LocalStackError(
-            msg,
-            "use another --data-dir, or remove this one if its graph is not needed",
-        ) from error
+            return True
 
 
 def _log_in(endpoints: Endpoints) -> None:
