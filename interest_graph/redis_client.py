@@ -181,7 +181,7 @@ def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
         msg = f"{what} is out of memory"
         raise error_class(msg) from error
     except redis.ResponseError as error:
-        if not str(error).startswith(REFUSALS):
+        if str(error).partition(" ")[0] not in REFUSALS:
             raise
         msg = f"{what} takes no writes"
         raise error_class(msg) from error
