@@ -53,7 +53,6 @@ ORDER BY item"""
 USERS = """
 MATCH (u:User) RETURN u.user_id AS user, u.known AS known, u.document AS document
 ORDER BY user"""
-ERASED = "MATCH (u:ErasedUser) RETURN u.user_id AS user, u.revision AS revision ORDER BY user"
 
 
 @pytest.fixture
