@@ -93,7 +93,19 @@ def roll_out(
             _write_items([*rows], matrix, evidence, encoder, graph, settings, trained_on)
         _write_categories(encoder, graph, settings)
         progress(len(matrix.item_ids), len(matrix.item_ids))
-        serving.roll_out(version, holder)
+        _switch(version, holder, graph, serving)
+
+
+def _switch(version: str, holder: str, graph: GraphStore, serving: ServingState) -> None:
+    """Publish the model that the graph names, under the right to roll out.
+
+    Raises:
+        RollOutUnderWayError: Another one is under way, or was begun and ended while this one slept.
+    """
+    serving.hold_roll_out(holder)  # it may be over by now, and the graph another's
+    if graph.read(reads.fetch_model_in_service) != version:
+        raise RollOutUnderWayError
+    serving.roll_out(version, holder)
 
 
 def _unfinished(version: str, graph: GraphStore, serving: ServingState) -> bool:

@@ -238,7 +238,7 @@ class ServingState:
         """Make a model the published one: one write; returns its epoch.
 
         Raises:
-            RollOutUnderWayError: Somebody else than `holder` holds the right to.
+            RollOutUnderWayError: The right to is not `holder`'s; "" when nobody is to hold it.
         """
         with translated(ServingStateUnavailableError, "the serving state"):
             epoch = self._roll_out(

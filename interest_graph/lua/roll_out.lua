@@ -2,11 +2,10 @@
 -- an origin.
 -- KEYS  manifest, deltas of the model, the right to roll out
 -- ARGV  model version, seconds that the deltas of the model before it are kept, the origin, the
---       holder
+--       holder, '' for nobody
 -- Returns the epoch, the number of the model's newest delta, or -1 when the right to roll out is
--- somebody else's.
-local holder = redis.call('GET', KEYS[3])
-if holder and holder ~= ARGV[4] then return -1 end
+-- not the holder's: whoever held it too long ago may have been overtaken.
+if (redis.call('GET', KEYS[3]) or '') ~= ARGV[4] then return -1 end
 local epoch = 0
 for _, number in ipairs(redis.call('HKEYS', KEYS[2])) do
   epoch = math.max(epoch, tonumber(number))

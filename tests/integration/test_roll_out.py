@@ -224,6 +224,26 @@ def test_who_was_overtaken_does_not_switch(desk: Desk, graph: GraphStore) -> Non
     assert shop.serving.rolling_out()
 
 
+def test_who_slept_through_another_roll_out_does_not_switch(desk: Desk, graph: GraphStore) -> None:
+    """Nobody holds the right any more, and the graph names the other's model."""
+    shop = desk.shop
+    directory = write_model(shop.settings.models_dir, ITEMS, SECOND, seed=2)
+
+    def slept(done: int, total: int) -> None:
+        if done == total:
+            shop.client.delete(keys.ROLL_OUT)
+            put_in_service(shop, graph, shop.settings.models_dir / FIRST, FIRST)
+
+    with pytest.raises(RollOutUnderWayError):
+        roll_out(directory, {}, FakeEncoder(SECOND), graph, shop.serving, shop.settings, slept)
+    manifest, _ = shop.serving.head()
+    assert manifest
+    assert manifest.model_version == graph.read(reads.fetch_model_in_service) == FIRST
+    assert not shop.serving.rolling_out()
+    with pytest.raises(RollOutUnderWayError):
+        shop.serving.roll_out(SECOND, "whose right is over")
+
+
 def test_what_is_resumed_reverts_nothing(desk: Desk, graph: GraphStore, query: Any) -> None:
     """Of a roll-out that was overtaken by a whole one nothing is done any more."""
     shop = desk.shop
