@@ -139,7 +139,14 @@ class IngestWorker:
         self._in_hand = [entry for entry in self._in_hand if entry.partition not in dropped]
 
     def _leave(self) -> None:
-        """Give the partitions back, so that others need not wait for the leases to be over."""
+        """Put right what waited for a shorter log, and give the partitions back.
+
+        Nobody else knows who is in doubt, and nobody should wait for the leases to be over.
+        """
+        try:
+            self._put_right()
+        except TransientError as error:
+            logger.warning("users_left_in_doubt", error=str(error))
         try:
             self._leases.release()
         except TransientError as error:

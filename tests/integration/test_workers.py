@@ -198,6 +198,28 @@ def test_a_history_forgets_what_the_graph_refuses(
     assert services.events.dead_letters() == 2
 
 
+def test_who_is_in_doubt_is_put_right_before_a_stop(
+    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the log is long it is left for later; nobody else would know."""
+    shop.send("u-1", ("view", ITEMS[0]))
+    worker._step()
+    before = services.serving.read("u-1").user.history
+    services.log.delete(keys.event_key("u-1-0"))
+    conflict = shop.event("u-1-0", "u-1", ITEMS[5], "purchase")
+    assert services.events.accept([conflict]).accepted == 1
+    length = services.events.length
+    monkeypatch.setattr(type(services.events), "length", lambda _: 10**6)
+    worker._step()
+    monkeypatch.setattr(type(services.events), "length", lambda _: length())
+    assert services.serving.read("u-1").user.history != before
+    worker.stop()
+    worker.run()
+    assert services.serving.read("u-1").user.history == before
+    assert services.events.dead_letters() == 1
+    assert not services.events.leases()
+
+
 def test_a_replayed_event_is_in_its_history_again(
     worker: IngestWorker, services: Services, shop: Shop, settings: Settings
 ) -> None:
