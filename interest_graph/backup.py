@@ -16,7 +16,7 @@ from .backup_folder import write_folder
 from .errors import BackupError, StreamUnavailableError
 from .event import Event
 from .graph import reads
-from .redis_client import translated
+from .redis_client import stream_rows, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,16 +78,14 @@ def write_backup(
 
 def _log_lines(stream: EventStream) -> Iterator[dict[str, Any]]:
     """What was accepted and is not in the graph yet, in its order."""
-    for entry in [*stream.entries()]:  # at once: the graph is read after it
+    for entry in stream.entries():
         payload = entry.payload.decode(errors="replace")
         yield _line(entry.kind, entry.revision, payload, entry.since_ms)
 
 
 def _dead_lines(client: redis.Redis) -> Iterator[dict[str, Any]]:
     """The dead letters, which may be replayed one day."""
-    with translated(StreamUnavailableError, "the event log"):
-        rows = cast("list[Any]", client.xrange(keys.DEAD_LETTERS))
-    for _, fields in rows:
+    for _, fields in stream_rows(client, keys.DEAD_LETTERS):
         yield {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
 
 

@@ -24,7 +24,7 @@ from .errors import (
 from .history import pack
 from .lease import Lease, read_leases
 from .partition import partition_of
-from .redis_client import script, translated
+from .redis_client import script, stream_rows, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -247,18 +247,8 @@ class EventStream:
         """
         all_of_them = range(self._settings.log_partitions)
         for partition in all_of_them if partitions is None else sorted(partitions):
-            yield from self._entries(partition, page)
-
-    def _entries(self, partition: int, page: int) -> Iterator[Entry]:
-        """Every entry of a partition, oldest first."""
-        start, name = "-", keys.partition_key(partition)
-        while True:
-            with translated(StreamUnavailableError, "the event log"):
-                rows = cast("list[Any]", self._client.xrange(name, min=start, count=page))
-            yield from (_entry(row, partition) for row in rows)
-            if len(rows) < page:
-                return
-            start = f"({rows[-1][0].decode()}"
+            for row in stream_rows(self._client, keys.partition_key(partition), page):
+                yield _entry(row, partition)
 
     def read(self, after: Mapping[int, str], count: int, block_ms: int) -> list[Entry]:
         """Entries of several partitions, oldest first; waits at most `block_ms` for the first.

@@ -164,6 +164,29 @@ def call(program: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
         return program(keys=names, args=args)
 
 
+def stream_rows(
+    client: redis.Redis, name: str, page: int = 1000
+) -> Iterator[tuple[bytes, dict[bytes, bytes]]]:
+    """Id and fields of every entry of a stream, oldest first.
+
+    Args:
+        client: The connection.
+        name: The stream.
+        page: Entries read at once.
+
+    Raises:
+        StreamUnavailableError: Redis does not answer.
+    """
+    start = "-"
+    while True:
+        with translated(StreamUnavailableError, "the event log"):
+            rows = cast("list[Any]", client.xrange(name, min=start, count=page))
+        yield from rows
+        if len(rows) < page:
+            return
+        start = f"({rows[-1][0].decode()}"
+
+
 @contextmanager
 def translated(error_class: type[TransientError], what: str) -> Iterator[None]:
     """Turn whatever Redis raises for being away into one of our own errors."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -20,7 +20,7 @@ from .errors import PoisonError, StreamUnavailableError
 from .event_stream import Entry, EventStream
 from .ingest import write_entries
 from .partition import partition_of_entry
-from .redis_client import script, translated
+from .redis_client import script, stream_rows, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -97,9 +97,10 @@ def _held(client: redis.Redis, settings: Settings) -> set[bytes]:
         _digest({"kind": entry.kind, "payload": entry.payload, "revision": entry.revision})
         for entry in EventStream(client, settings).entries()
     }
-    with translated(StreamUnavailableError, "the event log"):
-        letters = cast("list[Any]", client.xrange(keys.DEAD_LETTERS))
-    return held | {_digest({n.decode(): value for n, value in one.items()}) for _, one in letters}
+    return held | {
+        _digest({name.decode(): value for name, value in fields.items()})
+        for _, fields in stream_rows(client, keys.DEAD_LETTERS)
+    }
 
 
 def _digest(fields: dict[str, Any]) -> bytes:
