@@ -46,7 +46,7 @@ def restore(
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Bring a backup into the graph and rebuild what Redis keeps; twice changes nothing.
+    """Bring a backup into the graph and rebuild what Redis keeps; it may be repeated.
 
     What is there already stays, and nothing newer is replaced. Keys are restored where there are
     none and none was revoked. Declare the backup's event types.
@@ -73,10 +73,21 @@ def restore(
         keys_restored = restore_keys(folder, services.log)
     if json:
         lines = {name: one.lines for name, one in found.parts.items()}
-        as_json(lines | {"rebuilt_users": done.users, "rebuilt_items": done.items})
+        as_json(
+            lines
+            | {
+                "rebuilt_users": done.users,
+                "rebuilt_items": done.items,
+                "newer_in_redis": done.newer,
+            }
+        )
         return
     for name, part in found.parts.items():
         data(f"{name}: {part.lines}")
+    if done.newer:
+        note(
+            f"{done.newer} documents and deletions in Redis are newer: ingest brings them to Neo4j."
+        )
     if not keys_restored:
         note("The backup's keys were left out: there are keys, or one was revoked.")
     if done.model_version is None:

@@ -42,6 +42,7 @@ def rebuild_serving(
                 "items": done.items,
                 "changed_users": done.changed_users,
                 "changed_items": done.changed_items,
+                "newer_in_redis": done.newer,
                 "kept_changing": len(done.given_up),
                 "missing_documents": done.missing_documents,
                 "model_version": done.model_version,
@@ -51,6 +52,9 @@ def rebuild_serving(
         verb = "differ" if check else "rebuilt"
         data(f"users: {done.users}, {verb}: {done.changed_users}")
         data(f"items: {done.items}, {verb}: {done.changed_items}")
+    if done.newer:
+        again = "not in Neo4j yet" if check else "in the log again, for Neo4j"
+        note(f"{done.newer} documents and deletions are newer in Redis: they are {again}.")
     if done.model_version:
         note(f"Model {done.model_version} is in service again; workers publish what changed since.")
     if done.missing_documents:

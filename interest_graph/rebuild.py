@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import redis_client as keys
+from .catch_up import CatchUp
 from .errors import StreamUnavailableError
 from .graph import learned, reads
 from .history import newest
@@ -39,13 +40,7 @@ if TYPE_CHECKING:
 
 PAGE = 500
 TRIES = 20
-NOBODY: dict[str, Any] = {
-    "known": False,
-    "document": None,
-    "revision": 0,
-    "erased": 0,
-    "since_ms": 0,
-}
+NOBODY: Row = {"known": False, "document": None, "revision": 0, "erased": 0, "since_ms": 0}
 LOG_PAGE = 1000
 
 
@@ -58,6 +53,7 @@ class Rebuilt:
         items: Items looked at.
         changed_users: Users of whom something else was kept before.
         changed_items: Items of which something else was kept before.
+        newer: Documents and deletions that Redis alone knew of; the log has them now.
         given_up: Ids that kept changing; a further run takes them.
         missing_documents: Items and users described before the graph kept documents; send them
             again.
@@ -68,14 +64,15 @@ class Rebuilt:
     items: int = 0
     changed_users: int = 0
     changed_items: int = 0
+    newer: int = 0
     given_up: list[str] = field(default_factory=list)
     missing_documents: int = 0
     model_version: str | None = None
 
     @property
     def changed(self) -> int:
-        """Users and items of which something else was kept before."""
-        return self.changed_users + self.changed_items
+        """Users and items of which something else was kept before, or is in the graph."""
+        return self.changed_users + self.changed_items + self.newer
 
 
 Progress = Callable[[str, int], None]
@@ -109,6 +106,7 @@ class ServingRebuild:
         self._graph, self._client, self._settings, self._write = graph, client, settings, write
         self._stream = stream
         self._users = KeptUsers(client)
+        self._catch_up = CatchUp(graph, client, stream, settings, write=write)
         self._rebuild_item = script(client, "rebuild_item")
         self._codes = {name: code for code, name in enumerate(settings.relationships)}
         self._seen_codes = {
@@ -122,11 +120,12 @@ class ServingRebuild:
             progress: Told of `items` and `users` how many are done.
 
         Raises:
-            TransientError: Neo4j or Redis is away; what was done stays done.
+            TransientError: Neo4j or Redis is away, or the log is full; what was done stays done.
         """
         done = Rebuilt()
         if self._write:
             self._raise_counters()
+        done.newer = self._catch_up.run()
         self.items(self._item_ids(), done, progress)
         self.users(self._user_ids(), done, progress)
         if self._write:
@@ -176,7 +175,7 @@ class ServingRebuild:
             if held[0] > wish[0]:
                 if wish[0]:
                     continue  # it has changed since the log was read
-                wish = (held[0], b"")  # neither the log nor the graph knows it: its write was lost
+                wish = (held[0], b"")  # a dead letter: neither the log nor the graph knows it
             if held != wish and (not self._write or self._write_item(item_id, *wish)):
                 done.changed_items += 1
 
@@ -272,6 +271,7 @@ class ServingRebuild:
             (replace(one, revision=stamp.get(one.event_id, 0)) for one in known.values()), size
         )
         members = {keys.seen_member(item, self._codes[kind]) for item, kind in seen}
+        members = members if since <= int(row["since_ms"]) else {*kept.seen}  # likewise
         members |= {
             keys.seen_member(event.item_id, event.event_code)
             for event in events

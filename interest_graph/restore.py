@@ -48,9 +48,10 @@ def restore_backup(
 ) -> Backup:
     """Bring a backup into a graph and a Redis; afterwards the serving state is to be rebuilt.
 
-    Doing it twice changes nothing, and nothing newer is replaced. What waited in the log waits in
-    it again, for the ingest worker, unless it still does or has become a dead letter. Keys come
-    with `restore_keys`.
+    Nothing newer is replaced, and the rebuild tells the graph what Redis has heard since. Doing it
+    twice changes nothing, but that dead letters which were dropped are back. What waited in the log
+    waits in it again, for the ingest worker, unless it still does or has become a dead letter. Keys
+    come with `restore_keys`.
 
     Args:
         folder: The backup.
