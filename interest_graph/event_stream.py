@@ -7,6 +7,8 @@ until it is acknowledged or buried, and only the partition's owner may do that.
 
 from __future__ import annotations
 
+import secrets
+from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import groupby
@@ -27,7 +29,7 @@ from .partition import partition_of
 from .redis_client import script, stream_rows, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import redis
 
@@ -273,38 +275,50 @@ class EventStream:
         ]
         return sorted(found, key=lambda entry: entry.place)
 
-    def acknowledge(self, entries: Sequence[Entry], owner: str = "") -> None:
+    def acknowledge(
+        self, entries: Sequence[Entry], owner: str = "", doubts: Collection[str] = ()
+    ) -> None:
         """Remove entries whose effect is committed in the graph.
 
         Args:
             entries: Of any partitions.
             owner: Who must own their partitions still; "" for whoever is alone.
+            doubts: Who is in doubt by them, noted in the same step: see `doubts`.
 
         Raises:
             LeaseLostError: Somebody else owns some of the partitions; their entries stay.
         """
         by_partition = sorted(entries, key=lambda entry: entry.partition)
-        partitions = []
+        concerned: defaultdict[int, list[str]] = defaultdict(list)
+        for one in doubts:
+            identifier = one.partition(" ")[2]
+            concerned[partition_of(identifier, self._settings.log_partitions)].append(one)
+        mark, partitions = secrets.token_hex(8), []
         with translated(StreamUnavailableError, "the event log"):
             # Together, so that the disk is waited for once and not for each partition.
             pipeline = self._client.pipeline(transaction=False)
             for partition, group in groupby(by_partition, key=lambda entry: entry.partition):
                 ids = [entry.entry_id for entry in group]
-                names = [keys.partition_key(partition), keys.LEASES]
-                self._acknowledge(keys=names, args=[partition, owner, *ids], client=pipeline)
+                names = [keys.partition_key(partition), keys.LEASES, keys.DOUBTS]
+                noted = concerned[partition]
+                arguments = [partition, owner, mark, len(noted), *noted, *ids]
+                self._acknowledge(keys=names, args=arguments, client=pipeline)
                 partitions.append(partition)
             answers = pipeline.execute()
         lost = [number for number, done in zip(partitions, answers, strict=True) if not done]
         if lost:
             raise LeaseLostError(lost)
 
-    def bury(self, entry: Entry, reason: str, owner: str = "") -> bool:
+    def bury(
+        self, entry: Entry, reason: str, owner: str = "", doubts: Collection[str] = ()
+    ) -> bool:
         """Move an entry to the dead letters with its reason, in one step; twice is once.
 
         Args:
             entry: What can never be written.
             reason: Why not.
             owner: Who must own its partition still; "" for whoever is alone.
+            doubts: Who is in doubt by it, noted in the same step: see `doubts`.
 
         Returns:
             Whether there was room; otherwise it stays in the log, where it was.
@@ -314,7 +328,12 @@ class EventStream:
         """
         with translated(StreamUnavailableError, "the event log"):
             buried = self._bury(
-                keys=[keys.partition_key(entry.partition), keys.DEAD_LETTERS, keys.LEASES],
+                keys=[
+                    keys.partition_key(entry.partition),
+                    keys.DEAD_LETTERS,
+                    keys.LEASES,
+                    keys.DOUBTS,
+                ],
                 args=[
                     entry.partition,
                     owner,
@@ -325,6 +344,8 @@ class EventStream:
                     entry.revision,
                     reason[:500],
                     entry.since_ms,
+                    secrets.token_hex(8),
+                    *doubts,
                 ],
             )
         if buried < 0:

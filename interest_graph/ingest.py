@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
+from .doubts import doubts_of
 from .errors import (
     InvalidEventError,
     LostRowsError,
@@ -62,6 +63,11 @@ class Ingested:
     flagged: Counter[str] = field(default_factory=Counter)
     failed: list[Entry] = field(default_factory=list)
     poison: list[tuple[Entry, str]] = field(default_factory=list)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Who is in doubt, as noted in the log's Redis."""
+        return doubts_of(self.doubtful_user_ids, self.doubtful_item_ids)
 
     def add(self, other: Ingested) -> None:
         """Count in what another part of the batch did."""
@@ -131,7 +137,7 @@ def ingest(
     total.add(done)
     left = {(entry.partition, entry.entry_id) for entry, _ in done.poison}
     if good := [one for one in entries if (one.partition, one.entry_id) not in left]:
-        stream.acknowledge(good, _owner(leases))
+        stream.acknowledge(good, _owner(leases), done.doubts)
     for entry, reason in done.poison:
         _bury(entry, reason, stream, total, _owner(leases))
     return total
@@ -160,10 +166,11 @@ def _bury_or_wait(
 
 def _bury(entry: Entry, reason: str, stream: EventStream, total: Ingested, owner: str) -> None:
     """Move an entry to the dead letters, if there is room."""
-    if stream.bury(entry, reason, owner):
+    user_ids = _user_of(entry)
+    if stream.bury(entry, reason, owner, doubts_of(user_ids)):
         logger.error("entry_buried", entry_id=entry.entry_id, kind=entry.kind)
         total.buried += 1
-        total.doubtful_user_ids |= _user_of(entry)
+        total.doubtful_user_ids |= user_ids
     else:
         logger.error("dead_letters_full", entry_id=entry.entry_id, kind=entry.kind)
         total.failed.append(entry)

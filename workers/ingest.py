@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from interest_graph.doubts import PAGE, Doubts
 from interest_graph.errors import LeaseLostError, SettingsError, TransientError
 from interest_graph.graph import reads
 from interest_graph.graph.schema import migrate
@@ -49,7 +50,10 @@ logger = structlog.get_logger(__name__)
 
 
 class IngestWorker:
-    """The owner of some partitions; of the first one also sweeps for nodes that stayed stale."""
+    """The owner of some partitions.
+
+    That of the first one also puts right who is in doubt, and sweeps for nodes that stayed stale.
+    """
 
     def __init__(self, services: Services, wake_ups: WakeUps, metrics: Metrics) -> None:
         self._services = services
@@ -63,8 +67,7 @@ class IngestWorker:
         self._leases = Leases(services.log, services.graph, services.settings, name)
         self._reader = LogReader(services.events)
         self._in_hand: list[Entry] = []
-        self._doubtful_users: set[str] = set()
-        self._doubtful_items: set[str] = set()
+        self._doubts = Doubts(services.log)
         self._stopping = threading.Event()
         self._next_keep = 0.0
         self._next_again = 0.0
@@ -88,13 +91,15 @@ class IngestWorker:
         self._leave()
 
     def _step(self) -> None:
-        """One round: what is in hand, then what is new, and now and then what failed."""
+        """One round: what is in hand, what is new, who is in doubt; now and then what failed."""
         self._keep_leases()
         self._ingest(self._in_hand)  # when a server was away: nothing newer may pass it
         entries = self._reader.read(self._services.settings.ingest_batch, BLOCK_MS)
         if not self._leases.partitions:
             self._stopping.wait(BLOCK_MS / 1000)
         self._ingest(entries)
+        if SWEEPER in self._leases.partitions:
+            self._put_right()
         now = time.monotonic()
         if now >= self._next_again and len(entries) < self._services.settings.ingest_batch:
             self._next_again = now + AGAIN_S
@@ -141,10 +146,11 @@ class IngestWorker:
     def _leave(self) -> None:
         """Put right what waited for a shorter log, and give the partitions back.
 
-        Nobody else knows who is in doubt, and nobody should wait for the leases to be over.
+        It may be long until the next worker comes, and none should wait for the leases to be over.
         """
         try:
-            self._put_right()
+            for _ in range(0, self._doubts.count(), PAGE):
+                self._doubts.put_right(self._rebuild)
         except TransientError as error:
             logger.warning("users_left_in_doubt", error=str(error))
         try:
@@ -154,7 +160,7 @@ class IngestWorker:
         logger.info("ingest_stopped")
 
     def _apply(self, done: Ingested) -> None:
-        """Count what a batch did, put Redis right, and wake the update workers."""
+        """Count what a batch did, and wake the update workers."""
         now_ms = time.time() * 1000
         self._metrics.events_applied.inc(done.events)
         for reason, count in done.flagged.items():
@@ -163,8 +169,7 @@ class IngestWorker:
             self._metrics.events_dead_lettered.labels("poison").inc(done.buried)
         for recorded_at_ms in done.recorded_at_ms:
             self._metrics.event_to_graph_seconds.observe((now_ms - recorded_at_ms) / 1000)
-        if self._services.events.length() <= self._services.settings.ingest_batch:
-            self._put_right()
+        if self._is_short():
             self._wake_ups.send(done.user_ids, done.item_ids)
 
     def _ingest(self, entries: list[Entry]) -> None:
@@ -174,26 +179,23 @@ class IngestWorker:
         while self._in_hand and not self._stopping.is_set():
             done = Ingested()
             batch = self._in_hand[:size]
-            try:
-                ingest(
-                    batch, services.graph, services.events, services.settings, done, self._leases
-                )
-            finally:  # whom it left in doubt is known even when a part of it failed
-                self._doubtful_users |= done.doubtful_user_ids
-                self._doubtful_items |= done.doubtful_item_ids
+            ingest(batch, services.graph, services.events, services.settings, done, self._leases)
             self._reader.set_aside(done.failed)
             self._in_hand = self._in_hand[size:]
             self._apply(done)
             self._keep_leases()
 
     def _put_right(self) -> None:
-        """Rebuild what Redis keeps of whom batches left in doubt; what changes on, next time."""
-        if self._doubtful_users:
-            left = self._rebuild.users(sorted(self._doubtful_users)).given_up
-            self._doubtful_users = set(left)
-        if self._doubtful_items:
-            self._rebuild.items(sorted(self._doubtful_items))
-            self._doubtful_items = set()
+        """Rebuild what Redis keeps of some who are in doubt, whoever's batch left them so.
+
+        Not while the log is long, since a rebuild reads all that it holds of their partitions.
+        """
+        if self._doubts.count() and self._is_short():
+            self._doubts.put_right(self._rebuild)
+
+    def _is_short(self) -> bool:
+        """Whether the log holds no more than a batch."""
+        return self._services.events.length() <= self._services.settings.ingest_batch
 
     def _observe(self) -> None:
         """Set the gauges of backlog and age."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from interest_graph import redis_client as keys
 from interest_graph.dead_letters import DeadLetters
+from interest_graph.doubts import Doubts
 from interest_graph.interest import interest
 from interest_graph.rebuild import ServingRebuild
 from interest_graph.services import build_services
@@ -32,12 +33,12 @@ TOLERANCE = 1e-5
 
 
 def wait_until_quiet(service: RunningService) -> float:
-    """Wait until log and backlog are empty; how long it took."""
-    began = time.monotonic()
-    while service.log_length() or service.stale():
+    """Wait until log and backlog are empty and nobody is in doubt; how long it took."""
+    began, doubts = time.monotonic(), Doubts(service.redis)
+    while service.log_length() or service.stale() or doubts.count():
         waited = time.monotonic() - began
-        left = (service.log_length(), service.stale())
-        assert waited < PATIENCE_S, f"(log, stale) is {left} after {PATIENCE_S:.0f} s"
+        left = (service.log_length(), service.stale(), doubts.count())
+        assert waited < PATIENCE_S, f"(log, stale, doubts) is {left} after {PATIENCE_S:.0f} s"
         time.sleep(0.5)
     return time.monotonic() - began
 

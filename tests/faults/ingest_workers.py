@@ -90,6 +90,10 @@ class IngestWorkers:
         assert self._processes[place].wait(60) == 0, self.printed()
         self._processes[place] = self._start(place)
 
+    def wait_for_end(self, place: int, patience_s: float = 120.0) -> int:
+        """Wait until one of them has ended by itself; its exit status."""
+        return self._processes[place].wait(patience_s)
+
     def freeze(self, place: int, seconds: float) -> None:
         """SIGSTOP one of them for a while."""
         os.kill(self._processes[place].pid, signal.SIGSTOP)

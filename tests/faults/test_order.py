@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from interest_graph.doubts import Doubts
 from interest_graph.event_stream import place_of
 from interest_graph.rebuild import ServingRebuild
 from tests.faults.checks import check_documents
@@ -121,7 +122,7 @@ def test_every_id_keeps_its_order(
         finally:
             going.clear()
             sender.join(300)
-        wait_until_empty(events, workers)
+        wait_until_empty(events, Doubts(log), workers)
     check_order(query)
     assert ServingRebuild(graph, log, events, settings, write=False).run().changed == 0
     check_documents(log, query)
@@ -154,10 +155,10 @@ def test_a_document_that_was_lost_is_found(
         query("MATCH (n) DETACH DELETE n")
 
 
-def wait_until_empty(events: EventStream, workers: IngestWorkers) -> None:
-    """Wait until all that was accepted is in the graph."""
+def wait_until_empty(events: EventStream, doubts: Doubts, workers: IngestWorkers) -> None:
+    """Wait until all that was accepted is in the graph, and nobody is in doubt."""
     deadline = time.monotonic() + PATIENCE_S
-    while events.length():
+    while events.length() or doubts.count():
         assert time.monotonic() < deadline, (events.lengths(), workers.printed())
         time.sleep(0.2)
 
