@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 RETRY_AFTER_S = 5
+UNREADABLE = "unreadable"
 
 
 class Status(IntEnum):
@@ -101,7 +102,7 @@ class Entry:
 
     Args:
         entry_id: The stream's id of it.
-        kind: event, item, user, delete_item or delete_user.
+        kind: event, item, user, delete_item or delete_user; anything else is poison.
         payload: JSON, or the id for a deletion.
         revision: Catalogue revision of items and users; 0 for events.
         deliveries: Which attempt this is, from 1.
@@ -382,12 +383,16 @@ def _flat(rows: Any) -> list[Any]:
 def _entry(row: Any, partition: int) -> Entry:
     """Read one row of a partition."""
     entry_id, fields = row
-    return Entry(
-        entry_id.decode(),
-        fields[b"kind"].decode(),
-        fields[b"payload"],
-        int(fields.get(b"revision", 0)),
-        since_ms=int(fields.get(b"since", 0)),
-        replayed=b"replayed" in fields,
-        partition=partition,
-    )
+    try:
+        return Entry(
+            entry_id.decode(),
+            fields[b"kind"].decode(),
+            fields[b"payload"],
+            int(fields.get(b"revision", 0)),
+            since_ms=int(fields.get(b"since", 0)),
+            replayed=b"replayed" in fields,
+            partition=partition,
+        )
+    except (KeyError, ValueError):  # nothing of ours wrote it: ingest buries what it does not know
+        payload = fields.get(b"payload", b"")
+        return Entry(entry_id.decode(), UNREADABLE, payload, partition=partition)

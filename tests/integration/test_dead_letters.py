@@ -9,6 +9,7 @@ import pytest
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.errors import NotFoundError, StreamFullError
 from interest_graph.event_stream import EventStream
+from interest_graph.pending import read_pending
 from interest_graph.redis_client import partition_key
 from tests.integration.log_reading import read_log, work_off
 
@@ -54,6 +55,34 @@ def test_a_letter_says_what_and_why_and_its_replay_writes_it(
     assert not [*letters.all()]
     facts = "MATCH (:User)-[e:VIEWED|REVIEWED]->(:Item) RETURN e.event_id AS id ORDER BY id"
     assert [row["id"] for row in query(facts)] == ["e-1", "e-2", "e-3"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"payload": "{}"},
+        {"kind": "event"},
+        {"kind": b"\xff", "payload": "{}"},
+        {"kind": "event", "payload": "{}", "revision": "new"},
+    ],
+)
+def test_an_entry_that_is_none_is_buried(
+    letters: DeadLetters,
+    events: EventStream,
+    log: redis.Redis,
+    graph: GraphStore,
+    settings: Settings,
+    make_event: MakeEvent,
+    fields: dict[Any, Any],
+) -> None:
+    """Whoever writes into Redis past the service stops nobody: neither ingest nor a rebuild."""
+    log.xadd(partition_key(0), fields)
+    events.accept([make_event("e-1")])
+    assert len(read_pending(events).events["u-1"]) == 1
+    assert work_off(events, graph, settings).events == 1
+    (letter,) = letters.all()
+    assert (letter.kind, letter.reason) == ("unreadable", "unknown kind of entry: unreadable")
+    assert events.length() == 0
 
 
 def test_what_is_still_wrong_comes_back(
