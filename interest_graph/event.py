@@ -13,7 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .cleaning import flag_of
 from .errors import Fault, InvalidEventError
-from .field_types import EventId, NodeId, Number, PastTime, Properties, ShortText, faults_of
+from .field_types import (
+    PROPERTIES_RULE,
+    EventId,
+    NodeId,
+    Number,
+    PastTime,
+    Properties,
+    ShortText,
+    faults_of,
+)
 from .history import HistoryEvent
 
 if TYPE_CHECKING:
@@ -46,9 +55,7 @@ class EventInput(BaseModel):
     recommendation_id: ShortText | None = Field(
         None, description="The answer that showed the item."
     )
-    properties: Properties | None = Field(
-        None, description="At most 32 scalars or lists of one kind."
-    )
+    properties: Properties | None = Field(None, description=PROPERTIES_RULE)
 
 
 @dataclass(frozen=True, slots=True)

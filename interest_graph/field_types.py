@@ -12,6 +12,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
+import orjson
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from .errors import Fault
@@ -30,6 +31,14 @@ MAX_PROPERTIES = 32
 MAX_NAME = 64
 MAX_STRING = 20_000
 MAX_LIST = 100
+MAX_PROPERTIES_BYTES = 64 * 1024
+"""Of all properties together as JSON: the other bounds alone would let an event have 5 MiB."""
+MAX_ENTRY_BYTES = 288 * 1024
+"""What no event and no document of an item or a user exceeds as JSON, by the bounds here."""
+PROPERTIES_RULE = (
+    f"At most {MAX_PROPERTIES} scalars or lists of one kind, "
+    f"together at most {MAX_PROPERTIES_BYTES} bytes as JSON in UTF-8."
+)
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 WHITE_SPACE = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """By its code points: `\\s` is another set in each dialect of regular expressions."""
@@ -115,7 +124,7 @@ def _scalar(key: str, value: object) -> None:
 
 
 def _properties(value: object) -> object:
-    """Flat: at most 32 scalars or lists of one kind."""
+    """Flat: at most 32 scalars or lists of one kind, bounded together in bytes as well."""
     if not isinstance(value, dict):
         return value
     if len(value) > MAX_PROPERTIES:
@@ -134,6 +143,9 @@ def _properties(value: object) -> object:
                 _scalar(key, element)
         else:
             _scalar(key, entry)
+    if len(orjson.dumps(value)) > MAX_PROPERTIES_BYTES:
+        msg = f"must have at most {MAX_PROPERTIES_BYTES} bytes as JSON"
+        raise ValueError(msg)
     return value
 
 

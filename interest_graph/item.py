@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .field_types import (
+    PROPERTIES_RULE,
     Categories,
     Description,
     NodeId,
@@ -40,9 +41,7 @@ class ItemPatch(BaseModel):
     available_until: Time | None = Field(None, description="Not recommended from then on.")
     hidden: bool | None = Field(None, description="Never recommend it.")
     image_url: Url | None = Field(None, description="Where its picture is.")
-    properties: Properties | None = Field(
-        None, description="At most 32 scalars or lists of one kind."
-    )
+    properties: Properties | None = Field(None, description=PROPERTIES_RULE)
 
 
 class ItemInput(ItemPatch):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .field_types import Categories, NodeId, Properties
+from .field_types import PROPERTIES_RULE, Categories, NodeId, Properties
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,7 @@ class UserPatch(BaseModel):
         description="Categories the user said they like: used before there are events.",
         examples=[[["Grocery", "Yogurt"]]],
     )
-    properties: Properties | None = Field(
-        None, description="At most 32 scalars or lists of one kind."
-    )
+    properties: Properties | None = Field(None, description=PROPERTIES_RULE)
 
 
 class UserInput(UserPatch):

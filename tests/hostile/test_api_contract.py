@@ -45,7 +45,8 @@ UNSAYABLE = re.compile(
     r"must not be (before 1990|after the year 9999|more than five minutes ahead)|"
     r"must be `next` of an earlier answer|must carry an offset|must be an RFC 3339 string|"
     r".*: a list must have at most 100 elements of one kind|.*must (fit in 64 bits|be finite)|"
-    r".*must not contain NUL|was sent before with another body in this place",
+    r".*must not contain NUL|must have at most 65536 bytes as JSON|"
+    r"was sent before with another body in this place",
     re.DOTALL,  # names of properties stand in reasons, and may have more than one line
 )
 """Rules that a JSON schema cannot say, or that schemathesis does not read."""

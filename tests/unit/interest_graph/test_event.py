@@ -109,6 +109,8 @@ def faults(body: object) -> tuple[Fault, ...]:
         ("properties", {"text": "\ud800"}),
         ("properties", {"text": ["\ud800"]}),
         ("properties", {"text": "x" * 20_001}),
+        ("properties", {f"key{n}": ["x" * 20_000] * 100 for n in range(32)}),
+        ("properties", {f"key{n}": "\N{SNOWMAN}" * 20_000 for n in range(2)}),
         ("properties", {"\ud800": 1}),
         ("properties", {"nul\x00": 1}),
         ("properties", {"": 1}),
