@@ -10,6 +10,7 @@ InterestGraphError
 │   └── InvalidEventError
 ├── TransientError                trying again later may help; the only class workers retry on
 │   ├── GraphUnavailableError     Neo4j
+│   │   └── GraphOverloadedError  a transaction took too much memory or time; a smaller one may not
 │   ├── StreamUnavailableError    the log in Redis
 │   │   └── StreamFullError       the log is at its bound; says when to come back
 │   ├── LeaseLostError            a partition of the log has another owner by now
@@ -88,6 +89,10 @@ class TransientError(InterestGraphError):
 
 class GraphUnavailableError(TransientError):
     """Neo4j does not answer."""
+
+
+class GraphOverloadedError(GraphUnavailableError):
+    """A transaction took more memory or time than Neo4j has; a smaller one may not."""
 
 
 class StreamUnavailableError(TransientError):

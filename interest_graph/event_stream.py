@@ -259,7 +259,7 @@ class EventStream:
         Args:
             after: By partition the id after which to read.
             count: At most so many of each partition.
-            block_ms: Milliseconds to wait while there is nothing.
+            block_ms: Milliseconds to wait while there is nothing; 0 does not wait.
         """
         if not after:
             return []
@@ -267,7 +267,9 @@ class EventStream:
             keys.partition_key(partition): entry_id for partition, entry_id in after.items()
         }
         with translated(StreamUnavailableError, "the event log"):
-            answer = cast("Any", self._client.xread(places, count=count, block=block_ms)) or []
+            answer = (
+                cast("Any", self._client.xread(places, count=count, block=block_ms or None)) or []
+            )
         pairs = answer.items() if isinstance(answer, dict) else answer
         found = [
             _entry(row, int(name.rpartition(b":")[2]))

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .leases import Leases
     from .settings import Settings
 
+MAX_TRANSACTION_BYTES = 8 * 1024 * 1024
+"""Of entries in one transaction, so that Neo4j's memory is enough whatever they hold."""
+
 logger = structlog.get_logger(__name__)
 
 
@@ -82,6 +85,23 @@ class Ingested:
         self.flagged += other.flagged
 
 
+def first_batch(entries: Sequence[Entry], count: int) -> Sequence[Entry]:
+    """As many of the first entries as belong into one transaction.
+
+    Args:
+        entries: In their order.
+        count: At most so many; fewer beyond 8 MiB. What failed before comes alone, so that it does
+            not cost others their transaction again.
+    """
+    size = 0
+    for number, entry in enumerate(entries[:count]):
+        size += len(entry.payload)
+        apart = entry.deliveries > 1 or entries[0].deliveries > 1
+        if number and (apart or size > MAX_TRANSACTION_BYTES):
+            return entries[:number]
+    return entries[:count]
+
+
 def ingest(
     entries: Sequence[Entry],
     graph: GraphStore,
@@ -109,6 +129,7 @@ def ingest(
         `into`, or a new one.
 
     Raises:
+        GraphOverloadedError: Neo4j has not memory or time enough; a smaller batch may pass.
         TransientError: Neo4j or the log is away; what was not acknowledged comes again.
         LeaseLostError: Some of their partitions have another owner; nothing of the part that was
             under way is written.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from .event_stream import Entry, EventStream
 
 BEGIN = "0-0"
+PAGE = 200
+"""Entries asked for at once, of all partitions together: at their largest they are 56 MiB."""
+READ_BYTES = 8 * 1024 * 1024
+"""No further page is asked for when a read has so much."""
 
 
 class LogReader:
@@ -43,14 +48,33 @@ class LogReader:
             del self._attempts[key]
 
     def read(self, count: int, block_ms: int) -> list[Entry]:
-        """Entries, oldest first, at most `count` of each partition; waits for the first."""
-        found = self._stream.read(self._after, count, block_ms)
+        """The next entries of each partition, oldest first; waits for the first.
+
+        Args:
+            count: At most so many; fewer when they are large.
+            block_ms: Milliseconds to wait while there is nothing.
+        """
+        found = self._pages(count, block_ms)
         if not self._attempts:
             return found
         return [
             replace(entry, deliveries=1 + self._attempts.pop((entry.partition, entry.entry_id), 0))
             for entry in found
         ]
+
+    def _pages(self, count: int, block_ms: int) -> list[Entry]:
+        """Entries page by page: how large they are is not known before they are there."""
+        found: list[Entry] = []
+        after, size = dict(self._after), 0
+        while after and len(found) < count and size < READ_BYTES:
+            each = max(1, min(PAGE, count - len(found)) // len(after))
+            page = self._stream.read(after, each, 0 if found else block_ms)
+            found += page
+            size += sum(len(entry.payload) for entry in page)
+            read = Counter(entry.partition for entry in page)
+            last = {entry.partition: entry.entry_id for entry in page}
+            after = {number: last[number] for number, n in read.items() if n == each}
+        return sorted(found, key=lambda entry: entry.place)[:count]
 
     def set_aside(self, entries: Sequence[Entry]) -> None:
         """Leave out what failed until `try_again`."""

@@ -8,7 +8,6 @@ rebuilt from the graph afterwards.
 from __future__ import annotations
 
 import hashlib
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -18,7 +17,7 @@ from .api_key import KEYS, REVOKED
 from .backup_folder import read_lines, verify_backup
 from .errors import PoisonError, StreamUnavailableError
 from .event_stream import Entry, EventStream
-from .ingest import write_entries
+from .ingest import MAX_TRANSACTION_BYTES, write_entries
 from .partition import partition_of_entry
 from .redis_client import script, stream_rows, translated
 
@@ -167,7 +166,14 @@ def _entry(line: bytes) -> Entry:
 
 
 def _batches(lines: Iterable[bytes], size: int = BATCH) -> Iterator[list[bytes]]:
-    """Lines in batches."""
-    rest = iter(lines)
-    while batch := [*islice(rest, size)]:
+    """Lines in batches of at most `size`, and of 8 MiB unless one is larger."""
+    batch: list[bytes] = []
+    held = 0
+    for line in lines:
+        if batch and (len(batch) == size or held + len(line) > MAX_TRANSACTION_BYTES):
+            yield batch
+            batch, held = [], 0
+        batch.append(line)
+        held += len(line)
+    if batch:
         yield batch

@@ -17,10 +17,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from interest_graph.doubts import PAGE, Doubts
-from interest_graph.errors import LeaseLostError, SettingsError, TransientError
+from interest_graph.errors import (
+    GraphOverloadedError,
+    LeaseLostError,
+    SettingsError,
+    TransientError,
+)
 from interest_graph.graph import reads
 from interest_graph.graph.schema import migrate
-from interest_graph.ingest import Ingested, ingest
+from interest_graph.ingest import Ingested, first_batch, ingest
 from interest_graph.leases import Leases
 from interest_graph.log_reader import LogReader
 from interest_graph.logs import configure_logs
@@ -34,7 +39,7 @@ from .celery_factory import create_celery
 from .wake_up import WakeUps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from interest_graph.event_stream import Entry
     from interest_graph.metrics import Metrics
@@ -67,6 +72,7 @@ class IngestWorker:
         self._leases = Leases(services.log, services.graph, services.settings, name)
         self._reader = LogReader(services.events)
         self._in_hand: list[Entry] = []
+        self._most = services.settings.ingest_batch
         self._doubts = Doubts(services.log)
         self._stopping = threading.Event()
         self._next_keep = 0.0
@@ -174,16 +180,35 @@ class IngestWorker:
 
     def _ingest(self, entries: list[Entry]) -> None:
         """Bring entries into the graph, in batches; what is not done when it fails is kept."""
-        services, size = self._services, self._services.settings.ingest_batch
-        self._in_hand = entries
+        services, self._in_hand = self._services, entries
         while self._in_hand and not self._stopping.is_set():
+            batch = first_batch(self._in_hand, self._most)
             done = Ingested()
-            batch = self._in_hand[:size]
-            ingest(batch, services.graph, services.events, services.settings, done, self._leases)
-            self._reader.set_aside(done.failed)
-            self._in_hand = self._in_hand[size:]
-            self._apply(done)
+            try:
+                ingest(
+                    batch, services.graph, services.events, services.settings, done, self._leases
+                )
+            except GraphOverloadedError as error:
+                self._take_less(batch, error)
+            else:
+                self._most = min(2 * self._most, services.settings.ingest_batch)
+                self._reader.set_aside(done.failed)
+                self._in_hand = self._in_hand[len(batch) :]
+                self._apply(done)
             self._keep_leases()
+
+    def _take_less(self, batch: Sequence[Entry], error: GraphOverloadedError) -> None:
+        """Try half of a batch that is too much for Neo4j, which may be at fault itself.
+
+        So nothing is buried for it: a single entry lets others pass and is tried again for ever.
+        """
+        logger.warning("ingest_batch_too_much", entries=len(batch), error=str(error))
+        if len(batch) > 1:
+            self._most = len(batch) // 2
+        else:
+            self._reader.set_aside(batch)
+            self._in_hand = self._in_hand[1:]
+        self._stopping.wait(PAUSE_S)
 
     def _put_right(self) -> None:
         """Rebuild what Redis keeps of some who are in doubt, whoever's batch left them so.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cypher.statement import load, load_for
 
-from ..errors import GraphUnavailableError, SettingsError
+from ..errors import GraphOverloadedError, GraphUnavailableError, SettingsError
 from .lean_driver import neo4j
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class GraphStore:
             timeout_s: Seconds until it is given up; by default those of the settings.
 
         Raises:
+            GraphOverloadedError: It took too much memory or time.
             GraphUnavailableError: Neo4j does not answer.
         """
         attempts = 0
@@ -126,7 +127,8 @@ class GraphStore:
         except neo4j.exceptions.Neo4jError as error:
             if error.is_retryable() or not _about_the_data(error):
                 msg = f"Neo4j cannot do it now: {error.code}"
-                raise GraphUnavailableError(msg) from error
+                too_much = _about_the_size(error)
+                raise (GraphOverloadedError if too_much else GraphUnavailableError)(msg) from error
             raise
         except neo4j.exceptions.DriverError as error:
             msg = "Neo4j does not answer"
@@ -139,6 +141,12 @@ def _about_the_data(error: neo4j.exceptions.Neo4jError) -> bool:
     A full disk, a time-out or a read-only database says nothing about what was to be written.
     """
     return str(error.code).startswith(("Neo.ClientError.Statement.", "Neo.ClientError.Schema."))
+
+
+def _about_the_size(error: neo4j.exceptions.Neo4jError) -> bool:
+    """Whether there was no memory or time for the transaction; its code names which limit."""
+    code = str(error.code)
+    return code.endswith("OutOfMemoryError") or ".Transaction.TransactionTimedOut" in code
 
 
 def run(tx: neo4j.ManagedTransaction, path: str, **parameters: object) -> list[Row]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_log(events: EventStream, count: int = 1000) -> list[Entry]:
-    """What is in the log, oldest first, at most `count` entries of each partition."""
+    """What is in the log, oldest first, at most `count` entries."""
     return LogReader(events, range(len(events.lengths()))).read(count, 10)
 
 
@@ -23,7 +23,7 @@ def work_off(
 ) -> Ingested:
     """Bring all of the log into the graph that can be brought there."""
     reader, done = LogReader(events, range(settings.log_partitions)), Ingested()
-    while entries := reader.read(each, 10)[:each]:
+    while entries := reader.read(each, 10):
         ingest(entries, graph, events, settings, done)
         reader.set_aside(done.failed)
     return done

@@ -241,6 +241,37 @@ def test_what_failed_is_left_out_until_it_is_tried_again(
     assert reader.read(10, 10) == []
 
 
+def test_a_read_is_bounded_in_bytes_too(
+    events: EventStream, settings: Settings, make_event: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large entries are, a read ends after the page that made it large enough."""
+    monkeypatch.setattr("interest_graph.log_reader.PAGE", 8)
+    monkeypatch.setattr("interest_graph.log_reader.READ_BYTES", 5000)
+    sent = [make_event(f"e-{n}", f"u-{n % 5}", properties={"text": "x" * 900}) for n in range(60)]
+    events.accept(sent)
+    reader = LogReader(events, range(settings.log_partitions))
+    order: list[str] = []
+    while page := reader.read(40, 10):
+        assert len(page) <= 5 + 8
+        order += [orjson.loads(entry.payload)["event_id"] for entry in page]
+        events.acknowledge(page)
+    for user in range(5):
+        assert [one for one in order if int(one[2:]) % 5 == user] == [
+            f"e-{n}" for n in range(user, 60, 5)
+        ]
+    assert len(order) == 60
+
+
+def test_a_read_takes_the_whole_of_a_batch_from_one_partition(
+    events: EventStream, settings: Settings, make_event: Any
+) -> None:
+    """Where only one user is busy, a batch is as large as ever, and no larger than asked for."""
+    events.accept([make_event(f"e-{n}") for n in range(600)])
+    reader = LogReader(events, range(settings.log_partitions))
+    assert len(reader.read(500, 10)) == 500
+    assert len(reader.read(1000, 10)) == 600
+
+
 def test_a_buried_entry_leaves_the_log_with_its_reason(
     log: redis.Redis, events: EventStream, make_event: Any
 ) -> None:

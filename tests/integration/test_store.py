@@ -9,7 +9,7 @@ import pytest
 from neo4j.exceptions import ClientError, Neo4jError
 from pydantic import SecretStr
 
-from interest_graph.errors import GraphUnavailableError, SettingsError
+from interest_graph.errors import GraphOverloadedError, GraphUnavailableError, SettingsError
 from interest_graph.graph import reads
 from interest_graph.graph.store import GraphStore
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import neo4j
 
     from interest_graph.settings import Settings
+
+ENDLESS = "UNWIND range(1, 1000000000000) AS n RETURN sum(n)"
 
 
 def test_a_wrong_password_is_a_fault_of_the_settings(migrated: None, settings: Settings) -> None:
@@ -66,6 +68,40 @@ def test_only_faults_of_the_data_are_worth_burying(
 
     with pytest.raises(GraphUnavailableError if transient else Neo4jError):
         graph.write(fail)
+
+
+@pytest.mark.parametrize(
+    ("code", "overloaded"),
+    [
+        ("Neo.TransientError.General.MemoryPoolOutOfMemoryError", True),
+        ("Neo.ClientError.General.TransactionOutOfMemoryError", True),
+        ("Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration", True),
+        ("Neo.TransientError.Transaction.DeadlockDetected", False),
+        ("Neo.TransientError.General.DatabaseUnavailable", False),
+    ],
+)
+def test_what_a_smaller_transaction_may_get_past_is_told_apart(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, code: str, *, overloaded: bool
+) -> None:
+    """Too little memory or time is another error than a Neo4j that is away or busy."""
+    monkeypatch.setattr("interest_graph.graph.store.RETRY_S", 0.1)
+    store = GraphStore(settings)
+
+    def fail(_: Any) -> None:
+        raise Neo4jError._hydrate_neo4j(code=code, message="made for a test")
+
+    with pytest.raises(GraphUnavailableError) as caught:
+        store.write(fail)
+    store.close()
+    assert isinstance(caught.value, GraphOverloadedError) == overloaded
+
+
+def test_a_transaction_that_takes_too_long_is_too_much(migrated: None, settings: Settings) -> None:
+    """Neo4j ends it, and its error says that less might have passed."""
+    store = GraphStore(settings.model_copy(update={"neo4j_timeout_s": 1.0}))
+    with pytest.raises(GraphOverloadedError):
+        store.write(lambda tx: tx.run(ENDLESS).consume())
+    store.close()
 
 
 def test_a_row_is_read_without_a_look_at_each_byte(graph: GraphStore) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from interest_graph import ingest as core
 from interest_graph import redis_client as keys
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.errors import GraphUnavailableError, StreamUnavailableError
@@ -160,6 +161,47 @@ def test_nothing_newer_passes_what_a_server_that_was_away_held_up(
     assert order == ["u-1-0", "u-1-1"]
     assert len(failed) == 8
     assert services.events.dead_letters() == 0
+
+
+def test_what_is_too_much_for_neo4j_is_halved_and_never_buried(
+    worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real time-out: others are written, and what alone is too much is tried for ever."""
+    monkeypatch.setattr(ingest_worker, "PAUSE_S", 0.01)
+    partitions = services.settings.log_partitions
+    while len(worker._leases.partitions) < partitions or services.events.length():
+        worker._step()  # the catalogue
+    write, write_entries = type(services.graph).write, core.write_entries
+    heavy, tried = {"u-1-2"}, []
+
+    def weighed(tx: Any, entries: Any, settings: Any) -> Any:
+        ids = [orjson.loads(entry.payload)["event_id"] for entry in entries]
+        tried.append([one.removeprefix("u-1-") for one in ids])
+        if heavy & {*ids}:
+            tx.run("UNWIND range(1, 1000000000000) AS n RETURN sum(n)").consume()
+        return write_entries(tx, entries, settings)
+
+    monkeypatch.setattr(core, "write_entries", weighed)
+    monkeypatch.setattr(
+        type(services.graph),
+        "write",
+        lambda self, work, timeout_s=4.0: write(self, work, timeout_s),
+    )
+    shop.send("u-1", *(("view", item) for item in ITEMS[:4]))
+    worker._step()
+    assert tried == [["0", "1", "2", "3"], ["0", "1"], ["2", "3"], ["2"], ["3"]]
+    (left,) = read_log(services.events)
+    attempts = worker._reader._attempts
+    attempts[left.partition, left.entry_id] = 2 * services.settings.max_deliveries
+    shop.send("u-1", ("view", ITEMS[4]), ("view", ITEMS[5]))
+    worker._reader.try_again()
+    worker._step()
+    assert (services.events.length(), services.events.dead_letters()) == (1, 0)
+    assert tried[5:] == [["2"], ["4", "5"]], "what failed before fails alone"
+    heavy.clear()
+    worker._reader.try_again()
+    worker._step()
+    assert (services.events.length(), services.events.dead_letters()) == (0, 0)
 
 
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
