@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 Kind = Literal["item", "user"]
 PATCH_TRIES = 8
-READ_AT_ONCE = 1000
+READ_AT_ONCE = 200
+"""Documents asked for at once: at their largest they are 56 MiB."""
+PAGE_BYTES = 8 * 1024 * 1024
+"""No further documents are added to a page that has so much."""
 
 
 class _Status(IntEnum):
@@ -114,17 +117,20 @@ class Documents:
         return revision
 
     def page(self, limit: int, after: str | None = None) -> Page:
-        """Documents in order of id, after the given one."""
+        """Documents in order of id, after the given one; fewer than `limit` when they are large."""
         start = f"({after}" if after else "-"
         with translated(StreamUnavailableError, "the catalogue"):
             found = cast(
                 "list[bytes]",
                 self._client.zrangebylex(self._ids_key, start, "+", start=0, num=limit + 1),
             )
-            ids = [identifier.decode() for identifier in found[:limit]]
-            raw = self._raw(ids)
+        ids = [identifier.decode() for identifier in found[:limit]]
+        raw: list[bytes | None] = []
+        while len(raw) < len(ids) and sum(len(one or b"") for one in raw) < PAGE_BYTES:
+            with translated(StreamUnavailableError, "the catalogue"):
+                raw += self._raw(ids[len(raw) : len(raw) + READ_AT_ONCE])
         documents = [orjson.loads(document) for document in raw if document]
-        return Page(documents, ids[-1] if len(found) > limit else None)
+        return Page(documents, ids[len(raw) - 1] if len(found) > len(raw) else None)
 
     def changed_since(self, revision: int) -> tuple[int, Iterator[dict[str, Document | None]]]:
         """The revision reached, and documents written after a revision in pages (None: deleted).

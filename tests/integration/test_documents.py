@@ -90,6 +90,25 @@ def test_changes_come_in_pages(items: Documents, monkeypatch: pytest.MonkeyPatch
     assert reached == 1
 
 
+@pytest.mark.parametrize("kind", ["item", "user"])
+def test_a_page_of_large_documents_holds_fewer(
+    items: Documents, users: Documents, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A page ends when it is large enough, and the next ones hold the rest, each once."""
+    monkeypatch.setattr("interest_graph.documents.READ_AT_ONCE", 3)
+    monkeypatch.setattr("interest_graph.documents.PAGE_BYTES", 5000)
+    documents = items if kind == "item" else users
+    sent = [
+        {f"{kind}_id": f"x-{number:02}", "properties": {"text": "x" * 900}} for number in range(20)
+    ]
+    documents.put(sent)
+    pages = [documents.page(10)]
+    while after := pages[-1].next_after:
+        pages.append(documents.page(10, after))
+    assert [len(page.documents) for page in pages] == [6, 6, 6, 2]
+    assert [one for page in pages for one in page.documents] == sent
+
+
 def test_a_write_stands_in_the_log_with_its_revision(items: Documents, events: EventStream) -> None:
     """Each write leaves one entry for the graph, in order and with the revision it was given."""
     items.put([{"item_id": "i-1"}])
