@@ -248,6 +248,7 @@ def test_who_is_in_doubt_is_put_right_before_a_stop(
     worker._step()
     before = services.serving.read("u-1").user.history
     services.log.delete(keys.event_key("u-1-0"))
+    services.log.hset(keys.user_key("u-1"), mapping={"h": b"", "n": 0})  # it forgot it too
     conflict = shop.event("u-1-0", "u-1", ITEMS[5], "purchase")
     assert services.events.accept([conflict]).accepted == 1
     length = services.events.length
