@@ -18,6 +18,7 @@ SENDERS, BATCH, EVENTS_PER_S = 4, 10, 200
 READERS, READS_PER_S = 4, 100
 DUPLICATES, TWINS, LATE, CONFLICTS, POISON = 0.2, 0.05, 0.05, 0.01, 0.01
 USERS = 200
+VISITORS = 0.1
 TIMEOUT_S = 8.0
 PATIENCE_S = 0.2
 SERVER_ERROR = 500
@@ -109,8 +110,9 @@ class Load:
             thread.join(180)
 
     def users(self) -> list[str]:
-        """Every user of the load."""
-        return [f"{self._prefix}-user-{number}" for number in range(USERS)]
+        """Everybody of whom an event was accepted."""
+        with self.ledger.lock:
+            return [user for user, revision in self.ledger.revisions.items() if revision]
 
     def _guarded(self, work: Any) -> Any:
         """What a thread does not expect is a broken promise too."""
@@ -197,11 +199,20 @@ class Load:
         rank = min(int(chance.paretovariate(0.7)), len(self._items)) - 1
         return {
             "event_id": f"{self._prefix}-{name}",
-            "user_id": f"{self._prefix}-user-{chance.randrange(USERS)}",
+            "user_id": f"{self._prefix}-{self._who(chance)}",
             "item_id": self._items[rank],
             "event_type": chance.choice(TYPES),
             "occurred_at": moment.isoformat(),
         }
+
+    def _who(self, chance: random.Random) -> str:
+        """A user who comes again, or the visitor of this second.
+
+        What a refresh has missed of a visitor no later event repairs.
+        """
+        if chance.random() < VISITORS:
+            return f"visitor-{int(time.time())}"
+        return f"user-{chance.randrange(USERS)}"
 
     def _account(
         self, answer: requests.Response, batch: list[dict[str, Any]], conflicts: set[int]
