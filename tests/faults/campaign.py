@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from tests.running_service import RunningService
 
 SAMPLE_S = 0.5
+CALM_S = 30.0
+"""How long the load goes on after the last fault."""
 PREFIX = "INTEREST_GRAPH_TEST_FAULT_"
 USUAL = {"SEED": "1", "SECONDS": "180", "COUNT": "15"}
 
@@ -117,6 +119,10 @@ def _run(
             load.start()
             try:
                 faults.run(campaign.seconds, campaign.count, campaign.seed, tell)
+                faults.heal()
+                # A swap makes everybody stale and with it good what was missed: the last fault may
+                # be one, and what is missed after it must be found too.
+                time.sleep(CALM_S)
             finally:
                 faults.heal()
                 load.stop()

@@ -152,7 +152,8 @@ def check_interests(service: RunningService, users: list[str]) -> None:
             wrong = {user: far for user, far in wrong.items() if far >= TOLERANCE}
             if not wrong:
                 return
-    msg = f"interests of {len(wrong)} users are of other events: {wrong}"
+    worst = sorted(wrong.items(), key=lambda entry: -entry[1])[:5]
+    msg = f"interests of {len(wrong)} users are of other events: {worst}"
     raise AssertionError(msg)
 
 
