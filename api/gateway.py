@@ -16,9 +16,10 @@ from urllib.parse import unquote_to_bytes
 
 from interest_graph.errors import InterestGraphError
 
-from .access import bearer_token
+from .access import RATE, bearer_token
 from .app import create_app
 from .body import BODY_FAULT, MAX_BODY_BYTES, BodyFault
+from .short_way import ShortWay
 from .wiring import wiring_of
 
 if TYPE_CHECKING:
@@ -50,12 +51,17 @@ class Gateway:
     def __init__(self, app: Flask, timeout_s: float) -> None:
         self._app = app
         self._keys = wiring_of(app.extensions).keys
+        self._short_way = ShortWay(wiring_of(app.extensions))
         self._timeout_s = timeout_s
         self._waiting = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if (found := self._short_way.answer(scope)) is not None:
+            await _send(send, *found)
+            return
         environ = environ_of(scope)
+        environ[RATE] = scope.get(RATE)
         body = b""
         try:
             if self._expects_body(environ):

@@ -6,6 +6,7 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 from pydantic import Field
 
+from interest_graph.api_key import KeyCheck
 from interest_graph.field_types import NodeId
 from interest_graph.graph.reads import fetch_user_interests
 from interest_graph.recommend import Query, Recommendations, WhyEmpty
@@ -17,7 +18,7 @@ from .parameters import Parameters, UserItemPath, UserPath
 from .problems import Code
 from .readiness import require_graph
 from .schemas.recommendation import ExplanationOut, InterestOut, InterestsOut, RecommendationsOut
-from .wiring import services, wired
+from .wiring import Wiring, services, wired
 
 recommendations = APIBlueprint(
     "recommendations",
@@ -63,13 +64,20 @@ class ExplanationQuery(Parameters):
 def recommend(path: UserPath, query: RecommendationsQuery) -> Response:
     """Recommend items to a user, known or not; counts every event answered with 202 before."""
     asked = Query(query.k, query.exclude_seen, query.category, tuple(query.exclude))
-    with wired().metrics.recommend_seconds.labels("user").time():
-        found = services().recommender.recommend(path.user_id, asked, key_check())
+    body = recommended(wired(), path.user_id, asked, key_check())
+    return Response(body, content_type="application/json")
+
+
+def recommended(wiring: Wiring, user_id: str, asked: Query, check: KeyCheck) -> bytes:
+    """The JSON of a list, measured; raises what `Recommender.recommend` does."""
+    metrics = wiring.metrics
+    with metrics.recommend_seconds.labels("user").time():
+        found = wiring.services.recommender.recommend(user_id, asked, check)
     if found.ineligible:
-        wired().metrics.ineligible_returned.inc(found.ineligible)
+        metrics.ineligible_returned.inc(found.ineligible)
     if found.why_empty is not None:
-        wired().metrics.recommendations_empty.labels(_reason(found.why_empty)).inc()
-    return Response(list_json(found), content_type="application/json")
+        metrics.recommendations_empty.labels(_reason(found.why_empty)).inc()
+    return list_json(found)
 
 
 def list_json(found: Recommendations) -> bytes:

@@ -18,6 +18,8 @@ from .wiring import wired
 if TYPE_CHECKING:
     from flask import Flask, Response
 
+    from interest_graph.metrics import Metrics
+
 _log = structlog.get_logger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -38,14 +40,26 @@ def begin_request() -> None:
     """Name the request and bind its name to the logs."""
     g.started = time.perf_counter()
     g.rate = None
-    sent = request.headers.get("X-Request-Id", "")
-    # What looks like a key is not taken over: it would stand in every line of the log.
+    headers = request.headers
+    g.request_id = name_request(headers.get("X-Request-Id", ""), headers.get("traceparent", ""))
+
+
+def name_request(sent: str, trace_parent: str) -> str:
+    """The id of a request, by which its lines in the log are named from now on.
+
+    Args:
+        sent: The client's `X-Request-Id`; taken over unless it looks like a key, which would stand
+            in every line of the log.
+        trace_parent: The client's `traceparent`.
+    """
     taken = _REQUEST_ID.fullmatch(sent) and KEY_PREFIX not in sent
-    g.request_id = sent if taken else f"r-{secrets.token_hex(8)}"
+    request_id = sent if taken else f"r-{secrets.token_hex(8)}"
+    names = {"request_id": request_id}
+    if parent := _TRACE_PARENT.fullmatch(trace_parent):
+        names["trace_id"] = parent[1]
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
-    if parent := _TRACE_PARENT.fullmatch(request.headers.get("traceparent", "")):
-        structlog.contextvars.bind_contextvars(trace_id=parent[1])
+    structlog.contextvars.bind_contextvars(**names)
+    return request_id
 
 
 def end_request(response: Response) -> Response:
@@ -55,24 +69,31 @@ def end_request(response: Response) -> Response:
     if g.rate is not None:
         added |= g.rate.headers
     response.headers.extend((name, value) for name, value in added.items() if name not in present)
-    _measure(response)
+    route = request.url_rule.rule if request.url_rule else "none"
+    method = request.method if request.url_rule else "other"
+    measure(wired().metrics, method, route, response.status_code, g.started)
     return response
 
 
-def _measure(response: Response) -> None:
-    """Count the request and log it, under its route's template: a path may hold a user's id."""
-    route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.url_rule else "other"
-    duration_s = time.perf_counter() - g.started
-    metrics = wired().metrics
-    metrics.http_requests.labels(method, route, str(response.status_code)).inc()
+def measure(metrics: Metrics, method: str, route: str, status: int, started: float) -> None:
+    """Count a request and log it.
+
+    Args:
+        metrics: Where it is counted.
+        method: Its method.
+        route: Its route's template: a path may hold a user's id.
+        status: Of its answer.
+        started: `time.perf_counter()` when it began.
+    """
+    duration_s = time.perf_counter() - started
+    metrics.http_requests.labels(method, route, str(status)).inc()
     metrics.http_request_seconds.labels(method, route).observe(duration_s)
     write = _log.debug if route in _QUIET else _log.info
     write(
         "request",
         method=method,
         route=route,
-        status=response.status_code,
+        status=status,
         duration_ms=round(duration_s * 1000, 2),
     )
 

@@ -1,0 +1,200 @@
+"""A list's short way answers what the application answers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from api.app import create_app
+from api.gateway import Gateway
+from api.rate_limit import RateLimiter
+from api.short_way import ROUTE, ShortWay
+from api.wiring import wiring_of
+from interest_graph.errors import ModelNotReadyError, RevokedKeyError
+from tests.unit.api.fakes import NOBODY, FakeServices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from interest_graph.api_key import ApiKeyStore
+    from interest_graph.services import Services
+
+Answer = tuple[int, set[tuple[bytes, bytes]], bytes]
+LIST = "/v1/users/u/recommendations"
+READ = {"authorization": "Bearer ig-read"}
+NAME = re.compile(rb"r-[0-9a-f]{16}")
+
+
+def scope(path: str, query: str = "", method: str = "GET", *fields: tuple[str, str]) -> Any:
+    """An ASGI scope."""
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 1),
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in fields],
+    }
+
+
+def asked(query: str = "", path: str = LIST, method: str = "GET", **fields: str) -> Any:
+    """A request with a key; `_` in a field's name stands for `-`."""
+    named = {**READ, **{name.replace("_", "-"): value for name, value in fields.items()}}
+    return scope(path, query, method, *named.items())
+
+
+PLAIN = {
+    "no parameters": asked(),
+    "a length": asked("k=7"),
+    "the longest": asked("k=200"),
+    "every character of an id": asked(path="/v1/users/a.B_1:x@y-2/recommendations"),
+    "its own name": asked(x_request_id="checkout-17"),
+    "a name that is none": asked(x_request_id="two words"),
+    "a name that looks like a key": asked(x_request_id="ig_0011223344556677_abc"),
+    "a trace": asked(traceparent=f"00-{'a' * 32}-{'b' * 16}-01"),
+    "fields that mean nothing here": asked(accept="text/html", cookie="a=b", accept_encoding="br"),
+    "a key that may do everything": asked(authorization="bearer  ig-admin"),
+}
+UNUSUAL = {
+    "no key": scope(LIST),
+    "an unknown key": asked(authorization="Bearer ig-nobody"),
+    "no bearer": asked(authorization="Basic aWctcmVhZA=="),
+    "another scope": asked(authorization="Bearer ig-events:write"),
+    "two keys": scope(LIST, "", "GET", *READ.items(), *READ.items()),
+    "a length of none": asked("k=0"),
+    "a length too long": asked("k=201"),
+    "a length that is none": asked("k=ten"),
+    "a length twice": asked("k=7&k=8"),
+    "another parameter": asked("k=7&exclude_seen=false"),
+    "an unknown parameter": asked("limit=7"),
+    "a category": asked("category=c1"),
+    "an encoded id": asked(path="/v1/users/%75/recommendations"),
+    "an id that is none": asked(path="/v1/users/a%20b/recommendations"),
+    "an id too long": asked(path=f"/v1/users/{'u' * 129}/recommendations"),
+    "a slash at the end": asked(path=f"{LIST}/"),
+    "another method": asked(method="HEAD"),
+    "no such method": asked(method="POST"),
+    "a body": asked(content_length="2"),
+}
+
+
+def gateway_of(services: FakeServices) -> Gateway:
+    """The application on fakes, behind its gateway."""
+    app = create_app(cast("Services", services), cast("ApiKeyStore", services.keys))
+    return Gateway(app, timeout_s=0.05)
+
+
+def told(gateway: Gateway, request: dict[str, Any]) -> Answer:
+    """The answer; names that the service gave by itself, and seconds to wait, are made equal."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(gateway(request, receive, send))
+    fields = {
+        (name, NAME.sub(b"r-", re.sub(rb"t=\d+", b"t=", value)))
+        for name, value in sent[0]["headers"]
+    }
+    assert len(fields) == len(sent[0]["headers"])
+    return sent[0]["status"], fields, NAME.sub(b"r-", sent[1]["body"])
+
+
+def long_way(services: FakeServices, monkeypatch: pytest.MonkeyPatch, request: Any) -> Answer:
+    """What the application alone answers."""
+    with monkeypatch.context() as patched:
+        patched.setattr(ShortWay, "answer", lambda *_: None)
+        return told(gateway_of(services), request)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_plain_request_is_answered_alike(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Status, every header field and the body are the application's, which is not asked."""
+    expected = long_way(services, monkeypatch, PLAIN[name])
+    gateway = gateway_of(services)
+    monkeypatch.setattr(gateway, "_answer", lambda _: pytest.fail("the application was asked"))
+    assert told(gateway, PLAIN[name]) == expected
+    assert expected[0] == 200
+    first, second = services.recommender.asked
+    assert first == second
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_whatever_is_unusual_is_left_to_the_application(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Refusals and everything that is rare have one implementation."""
+    expected = long_way(services, monkeypatch, UNUSUAL[name])
+    gateway = gateway_of(services)
+    assert gateway._short_way.answer(UNUSUAL[name]) is None
+    assert told(gateway, UNUSUAL[name]) == expected
+
+
+@pytest.mark.parametrize(
+    "error", [ModelNotReadyError("train first"), RevokedKeyError("revoked"), RuntimeError("ours")]
+)
+def test_an_error_is_told_by_the_application(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A problem document for each, as on every other route."""
+    services.recommender.error = error
+    assert told(gateway_of(services), asked()) == long_way(services, monkeypatch, asked())
+
+
+def test_an_empty_list_says_why(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list is no special case."""
+    services.recommender.items = []
+    assert told(gateway_of(services), asked()) == long_way(services, monkeypatch, asked())
+
+
+def test_a_limit_counts_on_both_ways(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request a minute: the second is refused, whichever way the first went."""
+
+    def two(gateway: Gateway, first: Callable[[], Answer]) -> list[int]:
+        wiring = wiring_of(gateway._app.extensions)
+        object.__setattr__(wiring, "limiter", RateLimiter(NOBODY, 1))
+        return [first()[0], told(gateway, asked("k=7&exclude_seen=true"))[0]]
+
+    gateway = gateway_of(services)
+    assert two(gateway, lambda: told(gateway, asked())) == [200, 429]
+    assert two(gateway, lambda: told(gateway, asked("exclude_seen=true"))) == [200, 429]
+    refused = told(gateway, asked())
+    monkeypatch.setattr(ShortWay, "answer", lambda *_: None)
+    assert refused == told(gateway, asked())
+    assert refused[0] == 429
+
+
+def test_lists_are_counted_and_logged_alike(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same series of the metrics, and the same line of the log but for its times."""
+
+    def line() -> str:
+        text = capsys.readouterr().err.splitlines()[-1]
+        return re.sub(
+            r'"(duration_ms|timestamp)":[^,}]+', "", NAME.sub(b"", text.encode()).decode()
+        )
+
+    gateway = gateway_of(services)
+    counted = wiring_of(gateway._app.extensions).metrics.http_requests.labels("GET", ROUTE, "200")
+    told(gateway, asked(traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
+    short = line()
+    monkeypatch.setattr(ShortWay, "answer", lambda *_: None)
+    told(gateway, asked(traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
+    assert short == line()
+    assert '"event":"request"' in short
+    assert counted._value.get() == 2
