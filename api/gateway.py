@@ -57,7 +57,7 @@ class Gateway:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if (found := self._short_way.answer(scope)) is not None:
+        if (found := await self._short_way.answer(scope)) is not None:
             await _send(send, *found)
             return
         environ = environ_of(scope)

@@ -6,9 +6,9 @@ from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 from pydantic import Field
 
-from interest_graph.api_key import KeyCheck
 from interest_graph.field_types import NodeId
 from interest_graph.graph.reads import fetch_user_interests
+from interest_graph.metrics import Metrics
 from interest_graph.recommend import Query, Recommendations, WhyEmpty
 
 from .access import key_check, scope
@@ -18,7 +18,7 @@ from .parameters import Parameters, UserItemPath, UserPath
 from .problems import Code
 from .readiness import require_graph
 from .schemas.recommendation import ExplanationOut, InterestOut, InterestsOut, RecommendationsOut
-from .wiring import Wiring, services, wired
+from .wiring import services, wired
 
 recommendations = APIBlueprint(
     "recommendations",
@@ -64,15 +64,13 @@ class ExplanationQuery(Parameters):
 def recommend(path: UserPath, query: RecommendationsQuery) -> Response:
     """Recommend items to a user, known or not; counts every event answered with 202 before."""
     asked = Query(query.k, query.exclude_seen, query.category, tuple(query.exclude))
-    body = recommended(wired(), path.user_id, asked, key_check())
-    return Response(body, content_type="application/json")
+    with wired().metrics.recommend_seconds.labels("user").time():
+        found = services().recommender.recommend(path.user_id, asked, key_check())
+    return Response(counted_json(wired().metrics, found), content_type="application/json")
 
 
-def recommended(wiring: Wiring, user_id: str, asked: Query, check: KeyCheck) -> bytes:
-    """The JSON of a list, measured; raises what `Recommender.recommend` does."""
-    metrics = wiring.metrics
-    with metrics.recommend_seconds.labels("user").time():
-        found = wiring.services.recommender.recommend(user_id, asked, check)
+def counted_json(metrics: Metrics, found: Recommendations) -> bytes:
+    """The JSON of a list; what operators want to know of it is counted."""
     if found.ineligible:
         metrics.ineligible_returned.inc(found.ineligible)
     if found.why_empty is not None:

@@ -1,29 +1,42 @@
-"""A list's short way past Flask: the busiest request, answered in as few steps as it needs.
+"""The short way of lists past Flask: the busiest request, answered in as few steps as it needs.
 
 Flask takes longer over a list than the model does. What is answered here is what the application
 would answer, by the same functions; whatever is unusual about a request, refusals among it, is left
 to the application. `tests/unit/api/test_short_way.py` compares the two.
+
+Requests that wait at the same time are answered together: one read of Redis, one of the item matrix
+(`Recommender.recommend_each`). Nothing waits for others to come.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from interest_graph.recommend import Query
+import structlog
+
+from interest_graph.errors import InterestGraphError
+from interest_graph.recommend import Asked, Query, Recommendations
 
 from .access import RATE, bearer_token
-from .recommendations import recommended
+from .recommendations import counted_json
 from .request_context import SECURITY_HEADERS, measure, name_request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .rate_limit import Rate
     from .wiring import Wiring
 
     Headers: TypeAlias = list[tuple[bytes, bytes]]
     Answer: TypeAlias = tuple[int, Headers, bytes]
 
 ROUTE = "/v1/users/<user_id>/recommendations"
+TOGETHER = 16
+"""Lists that are computed at once: scores of as many are in memory."""
 _PATH = re.compile(rb"/v1/users/([A-Za-z0-9_.:@-]{1,128})/recommendations")
 _QUERY = re.compile(rb"k=([1-9][0-9]{0,2})")
 _WITH_BODY = frozenset({b"content-length", b"transfer-encoding", b"expect"})
@@ -36,6 +49,25 @@ _ALWAYS = [
 _PLAIN = Query()
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A request that the short way answers.
+
+    Args:
+        asked: The list.
+        rate: What its key has left.
+        headers: Its header fields, by name.
+        started: `time.perf_counter()` when it began.
+        answer: Where its list is awaited; None leaves it to the application.
+    """
+
+    asked: Asked
+    rate: Rate
+    headers: Mapping[bytes, bytes]
+    started: float
+    answer: asyncio.Future[Recommendations | None]
+
+
 class ShortWay:
     """Answers plain requests for a user's list.
 
@@ -45,42 +77,95 @@ class ShortWay:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
+        self._waiting: list[Plain] = []
 
-    def answer(self, scope: dict[str, Any]) -> Answer | None:
+    async def answer(self, scope: dict[str, Any]) -> Answer | None:
         """The answer to an ASGI request; None: ask the application."""
+        started = time.perf_counter()
         if scope["method"] != "GET":
             return None
         path = _PATH.fullmatch(scope.get("raw_path") or scope["path"].encode())
-        asked = _query(scope["query_string"])
-        if path is None or asked is None:
+        query = _query(scope["query_string"])
+        if path is None or query is None:
             return None
         headers = dict(scope["headers"])
         if len(headers) < len(scope["headers"]) or not headers.keys().isdisjoint(_WITH_BODY):
             return None
-        return self._list(scope, path[1].decode(), asked, headers)
+        plain = self._allowed(scope, path[1].decode(), query, headers, started)
+        if plain is None:
+            return None
+        found = await self._list(plain)
+        return None if found is None else self._told(plain, found)
 
-    def _list(
-        self, scope: dict[str, Any], user_id: str, asked: Query, headers: dict[bytes, bytes]
-    ) -> Answer | None:
-        """The list, for a key that may read it."""
-        started = time.perf_counter()
+    def _allowed(
+        self,
+        scope: dict[str, Any],
+        user_id: str,
+        query: Query,
+        headers: dict[bytes, bytes],
+        started: float,
+    ) -> Plain | None:
+        """The request, if its key may read lists and has some left."""
+        structlog.contextvars.clear_contextvars()
         wiring = self._wiring
         try:
-            sent, parent = headers.get(b"x-request-id", b""), headers.get(b"traceparent", b"")
-            request_id = name_request(sent.decode("latin-1"), parent.decode("latin-1"))
             token = bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
             key = wiring.keys.recall(token)
-            if key is None or not key.allows("read"):
-                return None
-            rate = scope[RATE] = wiring.limiter.take(key.key_id, key.rate_limit_per_minute)
-            if not rate.allowed:
-                return None
-            body = recommended(wiring, user_id, asked, wiring.keys.check(token))
-        except Exception:  # noqa: BLE001 whatever it is, the application comes upon it and tells it
+        except InterestGraphError:
             return None
-        fields = {"x-request-id": request_id, "content-length": str(len(body)), **rate.headers}
+        if key is None or not key.allows("read"):
+            return None
+        rate = scope[RATE] = wiring.limiter.take(key.key_id, key.rate_limit_per_minute)
+        if not rate.allowed:
+            return None
+        asked = Asked(user_id, query, wiring.keys.check(token))
+        answer = asyncio.get_running_loop().create_future()
+        return Plain(asked, rate, headers, started, answer)
+
+    async def _list(self, plain: Plain) -> Recommendations | None:
+        """Its list, computed with all others that wait when the loop comes to it."""
+        self._waiting.append(plain)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self._answer_waiting)
+        return await plain.answer
+
+    def _answer_waiting(self) -> None:
+        """Compute every list that is waited for."""
+        waiting, self._waiting = self._waiting, []
+        structlog.contextvars.clear_contextvars()
+        for start in range(0, len(waiting), TOGETHER):
+            self._compute(waiting[start : start + TOGETHER])
+
+    def _compute(self, together: list[Plain]) -> None:
+        """Compute some lists at once; whatever goes wrong, the application comes upon it again."""
+        began = time.perf_counter()
+        try:
+            found = self._wiring.services.recommender.recommend_each(
+                [one.asked for one in together]
+            )
+        except Exception:  # noqa: BLE001 and tells it
+            found = [InterestGraphError()] * len(together)
+        took_s = time.perf_counter() - began
+        for one, result in zip(together, found, strict=True):
+            self._wiring.metrics.recommend_seconds.labels("user").observe(took_s)
+            if not one.answer.done():  # by a client that is gone
+                one.answer.set_result(result if isinstance(result, Recommendations) else None)
+
+    def _told(self, plain: Plain, found: Recommendations) -> Answer:
+        """The answer, counted and logged."""
+        sent, parent = (
+            plain.headers.get(name, b"").decode("latin-1")
+            for name in (b"x-request-id", b"traceparent")
+        )
+        request_id = name_request(sent, parent)
+        body = counted_json(self._wiring.metrics, found)
+        fields = {
+            "x-request-id": request_id,
+            "content-length": str(len(body)),
+            **plain.rate.headers,
+        }
         own = [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()]
-        measure(wiring.metrics, "GET", ROUTE, _OK, started)
+        measure(self._wiring.metrics, "GET", ROUTE, _OK, plain.started)
         return _OK, _ALWAYS + own, body
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,19 +15,21 @@ import numpy.typing as npt
 import structlog
 
 from .catalogue_view import CatalogueView
-from .errors import ModelNotReadyError, NotFoundError, TransientError
-from .interest import scores, terms
+from .errors import InterestGraphError, ModelNotReadyError, NotFoundError, TransientError
+from .interest import scores_each, terms
 from .recommendation_id import AnswerContext
+from .serving_state import RequestState, Wanted
 from .user_memory import UserMemory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from .documents import Documents
     from .history import HistoryEvent
     from .interest import Interest
+    from .interest_encoder import Floats
     from .published_model import ModelShelf, PublishedModel
-    from .serving_state import Manifest, RequestState, Rider, ServingState
+    from .serving_state import Manifest, Rider, ServingState
     from .settings import Settings
     from .user_memory import KnownUser
 
@@ -115,6 +119,15 @@ class Query:
     exclude: Sequence[str] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One of several lists that are asked for at once; fields as for `Recommender.recommend`."""
+
+    user_id: str
+    query: Query
+    rider: Rider | None = None
+
+
 class Recommender:
     """Answers from memory and one read of Redis, which says whether what is in memory is true."""
 
@@ -153,22 +166,64 @@ class Recommender:
             InvalidInputError: The category does not exist.
             ServingStateUnavailableError: Redis is away and nothing was loaded before.
         """
+        (answer,) = self.recommend_each([Asked(user_id, query, rider)])
+        if isinstance(answer, InterestGraphError):
+            raise answer
+        return answer
+
+    def recommend_each(self, asked: Sequence[Asked]) -> list[Recommendations | InterestGraphError]:
+        """Several lists by one read of Redis, and one of the item matrix.
+
+        Returns:
+            In the same order, for each what `recommend` answers or raises.
+        """
         began = time.monotonic()
         if began < self._rest_until:
-            return self._degraded(query)
+            return _each(partial(self._degraded, one.query) for one in asked)
         try:
-            kept = self._users.get(user_id)
-            state = self._serving.read(user_id, kept.state if kept else None, rider)
+            wanted = []
+            for one in asked:
+                kept = self._users.get(one.user_id)
+                wanted.append(Wanted(one.user_id, kept.state if kept else None, one.rider))
+            states = self._serving.read_each(wanted)
             with self.lock:
-                model = self.synchronise(state.manifest, state.catalog_revision)
-                known = self._users.take(user_id, state.user, model)
-                return self._answer(query, state, known, model)
+                return self._answers(asked, states)
         except TransientError:
             now = time.monotonic()
             if now - began >= self.settings.redis_timeout_s:
                 # It was waited for, and others waited meanwhile: it is left alone for as long.
                 self._rest_until = 2 * now - began
-            return self._degraded(query)
+            return _each(partial(self._degraded, one.query) for one in asked)
+        except InterestGraphError as error:
+            return [error for _ in asked]
+
+    def _answers(
+        self, asked: Sequence[Asked], states: Sequence[RequestState | InterestGraphError]
+    ) -> list[Recommendations | InterestGraphError]:
+        """The lists; those whose states are of one manifest and catalogue are computed together."""
+        results: list[Recommendations | InterestGraphError] = []
+        pairs = zip(asked, states, strict=True)
+        for head, group in itertools.groupby(pairs, lambda pair: _head(pair[1])):
+            if head is None:
+                results += [state for _, state in group if isinstance(state, InterestGraphError)]
+                continue
+            model = self.synchronise(*head)
+            together = [(one, state) for one, state in group if isinstance(state, RequestState)]
+            results += self._answers_of(model, together)
+        return results
+
+    def _answers_of(
+        self, model: PublishedModel, together: Sequence[tuple[Asked, RequestState]]
+    ) -> list[Recommendations | InterestGraphError]:
+        """The lists of one moment of the model."""
+        now = self.clock()
+        as_of = int(now) // 60 * 60
+        known = [self._users.take(one.user_id, state.user, model) for one, state in together]
+        values = scores_each(model.matrix, [user.interest(model.encoder, as_of) for user in known])
+        return _each(
+            partial(self._answer, one.query, state, user, model, scored, now)
+            for (one, state), user, scored in zip(together, known, values, strict=True)
+        )
 
     def synchronise(self, manifest: Manifest | None, catalog_revision: int) -> PublishedModel:
         """Bring model and catalogue in memory to what Redis says; the caller holds the lock."""
@@ -228,14 +283,19 @@ class Recommender:
             ]
 
     def _answer(
-        self, query: Query, state: RequestState, known: KnownUser, model: PublishedModel
+        self,
+        query: Query,
+        state: RequestState,
+        known: KnownUser,
+        model: PublishedModel,
+        values: Floats,
+        now: float,
     ) -> Recommendations:
-        """The list, under an id that says what it was computed from."""
-        now, matrix = self.clock(), model.matrix
+        """The list, under an id that says what it was computed from; `values` are the scores."""
+        matrix = model.matrix
         as_of = int(now) // 60 * 60
         felt = known.interest(model.encoder, as_of)
         declared = state.user.declared
-        values = scores(matrix, felt)
         bonus, liked = declared_amount(felt), self.view.in_categories(declared)
         if declared:
             values[liked] += bonus
@@ -350,6 +410,26 @@ class Recommender:
         return Recommendations(
             uuid.uuid4().hex, model.model_version, 0, items, degraded=("serving_state",)
         )
+
+
+def _head(state: RequestState | InterestGraphError) -> tuple[Manifest | None, int] | None:
+    """What is published, and the catalogue's revision; None of an error."""
+    if isinstance(state, InterestGraphError):
+        return None
+    return state.manifest, state.catalog_revision
+
+
+def _each(
+    lists: Iterable[Callable[[], Recommendations]],
+) -> list[Recommendations | InterestGraphError]:
+    """Each list, or why there is none."""
+    results: list[Recommendations | InterestGraphError] = []
+    for answer in lists:
+        try:
+            results.append(answer())
+        except InterestGraphError as error:
+            results.append(error)
+    return results
 
 
 def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
 from . import redis_client as keys
-from .errors import DeltaGoneError, RollOutUnderWayError, ServingStateUnavailableError
+from .errors import (
+    DeltaGoneError,
+    InterestGraphError,
+    RollOutUnderWayError,
+    ServingStateUnavailableError,
+)
 from .field_types import category_id
 from .history import HistoryEvent, unpack
 from .item_matrix import ItemDelta
-from .redis_client import call, script, translated
+from .redis_client import call_each, script, translated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import redis
 
     from .settings import Settings
@@ -83,6 +90,22 @@ class UserState:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose state a request needs.
+
+    Args:
+        user_id: The user.
+        known: What was read of the user before: it is not sent again, and is in the answer itself,
+            when it is still true.
+        rider: What else is read.
+    """
+
+    user_id: str
+    known: UserState | None = None
+    rider: Rider | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RequestState:
     """Everything of a user and the catalogue that a recommendation depends on.
 
@@ -110,52 +133,39 @@ class ServingState:
         self._hold = script(client, "hold_roll_out")
         self._roll_out = script(client, "roll_out")
 
-    def read(
-        self, user_id: str, known: UserState | None = None, rider: Rider | None = None
-    ) -> RequestState:
-        """What a request needs, in one round trip and from one moment.
+    def read(self, user_id: str, known: UserState | None = None) -> RequestState:
+        """What a request needs, from one moment.
 
         Args:
             user_id: The user.
-            known: What was read of the user before: it is not sent again, and is in the answer
-                itself, when it is still true.
-            rider: What else is read.
+            known: As in `Wanted`.
 
         Raises:
             ServingStateUnavailableError: Redis does not answer.
         """
-        name, field = rider.field if rider else (keys.MANIFEST, "")
+        (state,) = self.read_each([Wanted(user_id, known)])
+        if isinstance(state, InterestGraphError):
+            raise state
+        return state
+
+    def read_each(self, wanted: Sequence[Wanted]) -> list[RequestState | InterestGraphError]:
+        """What each of several requests needs, in one round trip; each from one moment.
+
+        Returns:
+            In the same order; for a request whose rider refuses what it hears, that error.
+
+        Raises:
+            ServingStateUnavailableError: Redis does not answer.
+        """
+        calls = []
+        for one in wanted:
+            name, field = one.rider.field if one.rider else (keys.MANIFEST, "")
+            user, seen = keys.user_key(one.user_id), keys.seen_key(one.user_id)
+            names = (keys.MANIFEST, keys.CATALOG_REVISION, user, seen, name)
+            calls.append((names, (one.known.stamp if one.known else b"", field)))
         with translated(ServingStateUnavailableError, "the serving state"):
-            answer = call(
-                self._read,
-                (
-                    keys.MANIFEST,
-                    keys.CATALOG_REVISION,
-                    keys.user_key(user_id),
-                    keys.seen_key(user_id),
-                    name,
-                ),
-                (known.stamp if known else b"", field),
-            )
-        version, epoch, origin, catalog_revision, revision, heard, stamp = answer[:UNCHANGED]
-        if rider:
-            rider.hear(heard)
-        if len(answer) == UNCHANGED and known:
-            user = known
-        else:
-            history, document, seen = answer[UNCHANGED:]
-            user = UserState(
-                packed=history or b"",
-                declared=_declared(document),
-                seen=np.array([int(member) for member in seen], dtype=np.int64),
-                stamp=stamp or b"",
-            )
-        return RequestState(
-            manifest=_manifest([version, epoch, origin]),
-            catalog_revision=int(catalog_revision or 0),
-            history_revision=int(revision or 0),
-            user=user,
-        )
+            answers = call_each(self._read, calls)
+        return [_state(one, answer) for one, answer in zip(wanted, answers, strict=True)]
 
     def close(self) -> None:
         """Close the connections."""
@@ -248,6 +258,32 @@ class ServingState:
         if epoch == TAKEN:
             raise RollOutUnderWayError
         return int(epoch)
+
+
+def _state(wanted: Wanted, answer: list[Any]) -> RequestState | InterestGraphError:
+    """What the script says, or what the rider has against it."""
+    version, epoch, origin, catalog_revision, revision, heard, stamp = answer[:UNCHANGED]
+    try:
+        if wanted.rider:
+            wanted.rider.hear(heard)
+    except InterestGraphError as error:
+        return error
+    if len(answer) == UNCHANGED and wanted.known:
+        user = wanted.known
+    else:
+        history, document, seen = answer[UNCHANGED:]
+        user = UserState(
+            packed=history or b"",
+            declared=_declared(document),
+            seen=np.array([int(member) for member in seen], dtype=np.int64),
+            stamp=stamp or b"",
+        )
+    return RequestState(
+        manifest=_manifest([version, epoch, origin]),
+        catalog_revision=int(catalog_revision or 0),
+        history_revision=int(revision or 0),
+        user=user,
+    )
 
 
 def _declared(document: bytes | None) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ from interest_graph.errors import InterestGraphError, NotFoundError
 from interest_graph.event_stream import Accepted, Status
 from interest_graph.explain import Contribution, Edge, Explanation, Node
 from interest_graph.lease import Lease
-from interest_graph.recommend import Query, Recommendations, RecommendedItem, WhyEmpty
+from interest_graph.recommend import Asked, Query, Recommendations, RecommendedItem, WhyEmpty
 from interest_graph.serving_state import Manifest
 from interest_graph.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flask.testing import FlaskClient
 
@@ -181,6 +181,12 @@ class FakeRecommender:
         self.asked.append((user_id, query))
         why = None if self.items else WhyEmpty(40, 0, 40, 0)
         return Recommendations("rec-1", "m-1", 7, self.items, why)
+
+    def recommend_each(self, asked: Sequence[Asked]) -> list[Recommendations | InterestGraphError]:
+        """As Recommender."""
+        if isinstance(self.error, InterestGraphError):
+            return [self.error for _ in asked]
+        return [self.recommend(one.user_id, one.query, one.rider) for one in asked]
 
     def popular(self, _k: int, _category: str | None = None) -> list[RecommendedItem]:
         """As Recommender."""

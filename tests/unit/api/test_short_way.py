@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
 import pytest
 
 from api.app import create_app
@@ -17,9 +19,10 @@ from interest_graph.errors import ModelNotReadyError, RevokedKeyError
 from tests.unit.api.fakes import NOBODY, FakeServices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from interest_graph.api_key import ApiKeyStore
+    from interest_graph.recommend import Asked
     from interest_graph.services import Services
 
 Answer = tuple[int, set[tuple[bytes, bytes]], bytes]
@@ -110,10 +113,14 @@ def told(gateway: Gateway, request: dict[str, Any]) -> Answer:
     return sent[0]["status"], fields, NAME.sub(b"r-", sent[1]["body"])
 
 
+async def nothing(*_: object) -> None:
+    """A short way that answers nothing."""
+
+
 def long_way(services: FakeServices, monkeypatch: pytest.MonkeyPatch, request: Any) -> Answer:
     """What the application alone answers."""
     with monkeypatch.context() as patched:
-        patched.setattr(ShortWay, "answer", lambda *_: None)
+        patched.setattr(ShortWay, "answer", nothing)
         return told(gateway_of(services), request)
 
 
@@ -138,7 +145,7 @@ def test_whatever_is_unusual_is_left_to_the_application(
     """Refusals and everything that is rare have one implementation."""
     expected = long_way(services, monkeypatch, UNUSUAL[name])
     gateway = gateway_of(services)
-    assert gateway._short_way.answer(UNUSUAL[name]) is None
+    assert asyncio.run(gateway._short_way.answer(UNUSUAL[name])) is None
     assert told(gateway, UNUSUAL[name]) == expected
 
 
@@ -173,7 +180,7 @@ def test_a_limit_counts_on_both_ways(
     assert two(gateway, lambda: told(gateway, asked())) == [200, 429]
     assert two(gateway, lambda: told(gateway, asked("exclude_seen=true"))) == [200, 429]
     refused = told(gateway, asked())
-    monkeypatch.setattr(ShortWay, "answer", lambda *_: None)
+    monkeypatch.setattr(ShortWay, "answer", nothing)
     assert refused == told(gateway, asked())
     assert refused[0] == 429
 
@@ -193,8 +200,54 @@ def test_lists_are_counted_and_logged_alike(
     counted = wiring_of(gateway._app.extensions).metrics.http_requests.labels("GET", ROUTE, "200")
     told(gateway, asked(traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
     short = line()
-    monkeypatch.setattr(ShortWay, "answer", lambda *_: None)
+    monkeypatch.setattr(ShortWay, "answer", nothing)
     told(gateway, asked(traceparent=f"00-{'a' * 32}-{'b' * 16}-01"))
     assert short == line()
     assert '"event":"request"' in short
     assert counted._value.get() == 2
+
+
+def test_what_waits_together_is_asked_for_at_once(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call for all that are there, at most sixteen; each gets its own list and its own name."""
+    calls: list[int] = []
+    right = services.recommender.recommend_each
+
+    def each(wanted: Sequence[Asked]) -> list[Any]:
+        calls.append(len(wanted))
+        return [
+            replace(found, history_revision=int(one.user_id))
+            for one, found in zip(wanted, right(wanted), strict=True)
+        ]
+
+    monkeypatch.setattr(services.recommender, "recommend_each", each)
+    way = gateway_of(services)._short_way
+
+    async def everybody() -> list[Any]:
+        return await asyncio.gather(
+            *(
+                way.answer(asked(path=f"/v1/users/{n}/recommendations", x_request_id=f"n-{n}"))
+                for n in range(40)
+            )
+        )
+
+    answers = asyncio.run(everybody())
+    assert calls == [16, 16, 8]
+    for number, (status, headers, body) in enumerate(answers):
+        assert (status, orjson.loads(body)["history_revision"]) == (200, number)
+        assert (b"x-request-id", b"n-%d" % number) in headers
+
+
+def test_who_is_gone_keeps_nobody_waiting(services: FakeServices) -> None:
+    """A client that goes away while it waits takes nothing from the others."""
+    way = gateway_of(services)._short_way
+
+    async def one_of_two() -> Any:
+        gone = asyncio.ensure_future(way.answer(asked()))
+        stays = asyncio.ensure_future(way.answer(asked()))
+        await asyncio.sleep(0)
+        gone.cancel()
+        return await stays
+
+    assert asyncio.run(one_of_two())[0] == 200

@@ -1,0 +1,159 @@
+"""Lists that are asked for at once are those that each would be alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from interest_graph import redis_client
+from interest_graph.errors import (
+    InterestGraphError,
+    InvalidInputError,
+    ModelNotReadyError,
+    RevokedKeyError,
+)
+from interest_graph.recommend import Asked, Query, Recommendations
+from interest_graph.redis_client import call_each
+from tests.integration.published_directory import FIRST, SECOND
+from tests.integration.shop import ITEMS, Shop
+from tests.integration.test_recommend import delta
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from interest_graph.settings import Settings
+
+Answer = Recommendations | InterestGraphError
+USERS = [f"u-{number}" for number in range(7)]
+
+
+class Refusing:
+    """A rider that refuses whatever it hears."""
+
+    field = ("ig:nothing", "nothing")
+
+    def hear(self, _answer: bytes | None) -> None:
+        """Refuse.
+
+        Raises:
+            RevokedKeyError: Always.
+        """
+        message = "revoked"
+        raise RevokedKeyError(message)
+
+
+def busy(shop: Shop) -> None:
+    """Everybody but the last two has done something."""
+    for number, user_id in enumerate(USERS[:-2]):
+        kinds = ("view", "purchase", "click")
+        shop.send(user_id, *((kinds[n % 3], ITEMS[(number + n) % 16]) for n in range(number + 1)))
+    shop.users.put([{"user_id": USERS[-1], "categories": [["Garden"]]}])
+
+
+def unnamed(answer: Answer) -> object:
+    """What can be compared: an id is another one each time, an error is its class and its text."""
+    if isinstance(answer, InterestGraphError):
+        return type(answer), str(answer)
+    return replace(answer, recommendation_id="")
+
+
+def alone(shop: Shop, asked: Sequence[Asked]) -> list[object]:
+    """Each by a process that knows nobody."""
+    return [unnamed(shop.recommender().recommend_each([one])[0]) for one in asked]
+
+
+def test_together_is_as_alone(shop: Shop) -> None:
+    """Whoever it is, whatever is asked, on a process that knows them and on one that does not."""
+    busy(shop)
+    shop.items.patch(ITEMS[3], lambda document: document | {"hidden": True})
+    queries = (Query(), Query(k=3), Query(exclude_seen=False), Query(category="Home"))
+    asked = [Asked(user, query) for query in queries for user in [*USERS, *USERS[:2]]]
+    expected, process = alone(shop, asked), shop.recommender()
+    for _ in range(2):
+        assert [unnamed(one) for one in process.recommend_each(asked)] == expected
+    shop.send(USERS[1], ("click", ITEMS[9]))
+    expected = alone(shop, asked)
+    assert [unnamed(one) for one in process.recommend_each(asked)] == expected
+
+
+def test_an_error_is_one_request_s_own(shop: Shop) -> None:
+    """A key that was revoked, a category that is none: the others have their lists."""
+    busy(shop)
+    asked = [
+        Asked(USERS[0], Query()),
+        Asked(USERS[1], Query(), Refusing()),
+        Asked(USERS[2], Query(category="Nowhere")),
+        Asked(USERS[3], Query()),
+    ]
+    found = shop.recommender().recommend_each(asked)
+    assert [type(one) for one in found] == [
+        Recommendations,
+        RevokedKeyError,
+        InvalidInputError,
+        Recommendations,
+    ]
+    assert [unnamed(one) for one in found] == alone(shop, asked)
+
+
+def test_no_list_mixes_what_changes_amid_them(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item moves, another model comes, between two of the reads: each list is of its own."""
+    busy(shop)
+    shop.publish(SECOND, seed=5)
+    shop.serving.roll_out(FIRST)
+    process, read = shop.recommender(), shop.serving.read_each
+    asked = [Asked(user, Query()) for user in USERS[:4]]
+    first = alone(shop, asked[:1])
+    shop.serving.publish(delta([ITEMS[1]]))
+    second = alone(shop, asked[1:2])
+    shop.serving.roll_out(SECOND)
+    third = alone(shop, asked[2:])
+    shop.serving.roll_out(FIRST)
+
+    def changing(wanted: Sequence[object]) -> list[object]:
+        states = []
+        for number, one in enumerate(wanted):
+            if number == 1:
+                shop.serving.publish(delta([ITEMS[1]]))
+            if number == 2:
+                shop.serving.roll_out(SECOND)
+            states += read([one])  # type: ignore[list-item] # what read takes
+        return states
+
+    monkeypatch.setattr(process._serving, "read_each", changing)
+    found = process.recommend_each(asked)
+    assert [unnamed(one) for one in found] == [*first, *second, *third]
+
+
+def test_without_a_model_nobody_has_a_list(settings: Settings, log: redis.Redis) -> None:
+    """The error is everybody's."""
+    found = (
+        Shop(settings, log).recommender().recommend_each([Asked(user, Query()) for user in USERS])
+    )
+    assert {type(one) for one in found} == {ModelNotReadyError}
+
+
+def test_a_server_that_lost_the_script_is_told_it_again(shop: Shop) -> None:
+    """All answers come, in order, whether or not the server knew the script before."""
+    busy(shop)
+    process, asked = shop.recommender(), [Asked(user, Query()) for user in USERS]
+    expected = alone(shop, asked)
+    shop.client.script_flush()
+    assert [unnamed(one) for one in process.recommend_each(asked)] == expected
+    connections = shop.client.info("clients")["connected_clients"]  # type: ignore[index] # sync client
+    for _ in range(3):
+        assert [unnamed(one) for one in process.recommend_each(asked)] == expected
+    assert shop.client.info("clients")["connected_clients"] == connections  # type: ignore[index]
+
+
+def test_an_answer_on_its_way_is_nobody_else_s(log: redis.Redis) -> None:
+    """When one call of several fails, the next read on that client is not answered by the rest."""
+    program = log.register_script("if ARGV[1] == 'x' then return redis.error_reply('no') end "
+                                  "return ARGV[1]")  # fmt: skip
+    assert call_each(program, [((), (str(n),)) for n in range(3)]) == [b"0", b"1", b"2"]
+    with pytest.raises(redis.ResponseError):
+        call_each(program, [((), ("1",)), ((), ("x",)), ((), ("2",))])
+    assert call_each(program, [((), ("3",)), ((), ("4",))]) == [b"3", b"4"]
+    assert redis_client.call_each(program, []) == []
