@@ -3,7 +3,8 @@
 `granian --interface asginl --factory api.gateway:create_gateway` serves it. A WSGI server hands a
 request over when its header is there, and the application then waits for the body: one client that
 sends a byte a second would hold a whole process. Here a request is handed over when its body is
-there. Then it is answered at once, one at a time: the work is computing, not waiting.
+there. Then it is answered at once, one at a time: the work is computing, not waiting. Plain
+requests for lists go another way, several at a time (`short_way.py`).
 """
 
 from __future__ import annotations
