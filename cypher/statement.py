@@ -6,8 +6,10 @@
 // Columns: name, ...               (or: none)
 ```
 
-Three statements need a relationship type, which Cypher cannot take as a parameter. They hold the
-single slot `EVENT_RELATIONSHIP`, filled from the declared event types and never from a request.
+Some statements need a relationship type, which Cypher cannot take as a parameter. They hold the
+slot `EVENT_RELATIONSHIP`, filled from the declared event types and never from a request: for one of
+them, or for all, and then the lines from `// each event type` to `// end` stand once for each, with
+`UNION ALL` between them.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from importlib.resources import files
 SLOT = "EVENT_RELATIONSHIP"
 _RELATIONSHIP = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 _NAMES = re.compile(r"\$([a-z_]+)")
+_EACH = re.compile(r"^ *// each event type\n(.*?)^ *// end\n", re.MULTILINE | re.DOTALL)
 _BRACKETS = re.compile(r"\[[^\]]*\]|\{[^}]*\}")
 
 
@@ -76,10 +79,28 @@ def load_for(path: str, relationship: str) -> str:
     Raises:
         ValueError: The name is not a relationship type, so it must not reach Cypher.
     """
+    return _filled(load(path).text, relationship)
+
+
+@cache
+def load_for_all(path: str, relationships: tuple[str, ...]) -> str:
+    """The text of a template that asks for several declared relationship types at once.
+
+    Raises:
+        ValueError: A name is not a relationship type, so it must not reach Cypher.
+    """
+    return _EACH.sub(
+        lambda part: "UNION ALL\n".join(_filled(part[1], name) for name in relationships),
+        load(path).text,
+    )
+
+
+def _filled(text: str, relationship: str) -> str:
+    """The text with a relationship type in its slots."""
     if not _RELATIONSHIP.fullmatch(relationship):
         msg = f"{relationship!r} is not a relationship type"
         raise ValueError(msg)
-    return load(path).text.replace(SLOT, relationship)
+    return text.replace(SLOT, relationship)
 
 
 def paths(folder: str) -> list[str]:

@@ -265,7 +265,7 @@ def _write_events(
         events.setdefault(event.event_id, event)
         if entry.replayed:
             ingested.doubtful_user_ids.add(event.user_id)
-    held = _held(tx, list(events), settings)
+    held = facts.find_events(tx, settings.relationships, list(events)) if events else {}
     conflicts = 0
     for entry, event in given:
         known = held.get(event.event_id, events[event.event_id].body_hash)
@@ -282,10 +282,10 @@ def _write_events(
     if not fresh:
         return
     users = user_rows(fresh)
-    touched = facts.touch_users(tx, users)
-    _require_all(len(touched), len(users), "users")
+    touched, since_ms = facts.touch_users(tx, users)
+    _require_all(touched, len(users), "users")
     # Of whoever was erased, nothing; of whoever was created again, nothing from before.
-    fresh = [one for one in fresh if one.occurred_at_ms >= touched[one.user_id]]
+    fresh = [one for one in fresh if one.occurred_at_ms >= since_ms.get(one.user_id, 0)]
     if not fresh:
         return
     items = item_rows(fresh, settings)
@@ -319,17 +319,6 @@ def _readable(
             reason = f"event_type: {event.event_type} is not declared"
             ingested.poison.append((entry, reason))
     return given
-
-
-def _held(
-    tx: neo4j.ManagedTransaction, event_ids: Sequence[str], settings: Settings
-) -> dict[str, str]:
-    """Hashes of the bodies of events that the graph holds under any type, by id."""
-    held: dict[str, str] = {}
-    if event_ids:
-        for relationship in settings.relationships:
-            held |= facts.find_events(tx, relationship, event_ids)
-    return held
 
 
 def user_rows(events: Sequence[Event]) -> list[Row]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..item import category_levels
-from .store import Row, run, run_for
+from .store import Row, run, run_for, run_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,22 +38,25 @@ def popularity_scale(at_ms: float, half_life_days: float) -> float:
 
 
 def find_events(
-    tx: neo4j.ManagedTransaction, relationship: str, event_ids: Sequence[str]
+    tx: neo4j.ManagedTransaction, relationships: Sequence[str], event_ids: Sequence[str]
 ) -> dict[str, str]:
-    """Body hash by id of those events that the graph holds under this relationship type."""
-    rows = run_for(tx, "read/find_events", relationship, event_ids=list(event_ids))
+    """Body hash by id of those events that the graph holds under any of the relationship types."""
+    rows = run_for_all(tx, "read/find_events", relationships, event_ids=list(event_ids))
     return {row["event_id"]: row["body_hash"] for row in rows}
 
 
-def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> dict[str, float]:
+def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> tuple[int, dict[str, float]]:
     """Create stubs and mark users stale.
 
     Returns:
-        For each it saw since when events count, in milliseconds since 1970: infinity for users who
-        were erased, 0 for all who never were.
+        How many it touched, and of those who were ever deleted since when their events count, in
+        milliseconds since 1970: infinity unless they were created again.
     """
-    rows = run(tx, "write/touch_users", users=list(users))
-    return {row["user_id"]: math.inf if row["erased"] else row["since_ms"] for row in rows}
+    row = run(tx, "write/touch_users", users=list(users))[0]
+    since = {
+        user_id: math.inf if erased else since_ms for user_id, erased, since_ms in row["with_past"]
+    }
+    return int(row["touched"]), since
 
 
 def touch_items(tx: neo4j.ManagedTransaction, items: Sequence[Row]) -> int:

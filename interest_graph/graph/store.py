@@ -6,13 +6,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cypher.statement import load, load_for
+from cypher.statement import load, load_for, load_for_all
 
 from ..errors import GraphOverloadedError, GraphUnavailableError, SettingsError
 from .lean_driver import neo4j
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..settings import Settings
 
@@ -159,6 +159,13 @@ def run_for(
 ) -> list[Row]:
     """The rows of a template for one declared relationship type."""
     return _rows(tx.run(load_for(path, relationship), parameters))
+
+
+def run_for_all(
+    tx: neo4j.ManagedTransaction, path: str, relationships: Sequence[str], **parameters: object
+) -> list[Row]:
+    """The rows of a template for several declared relationship types at once."""
+    return _rows(tx.run(load_for_all(path, tuple(relationships)), parameters))
 
 
 def _rows(result: neo4j.Result) -> list[Row]:

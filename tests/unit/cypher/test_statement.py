@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cypher.statement import SLOT, load, load_for, paths
+from cypher.statement import SLOT, load, load_for, load_for_all, paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def test_every_statement_has_its_function(path: str) -> None:
 
 @pytest.mark.parametrize("path", EVERY)
 def test_a_file_holds_one_statement(path: str) -> None:
-    """No file chains statements, and only the three known templates hold the slot."""
+    """No file chains statements, and only the known templates hold the slot."""
     statement = load(path)
     body = "\n".join(
         line for line in statement.text.splitlines() if not line.startswith("//")
@@ -100,3 +100,18 @@ def test_a_template_refuses_what_could_be_injected(name: str) -> None:
     """Names with anything but upper-case letters, digits and underscores are refused."""
     with pytest.raises(ValueError, match="relationship type"):
         load_for("write/record_events", name)
+    with pytest.raises(ValueError, match="relationship type"):
+        load_for_all("read/find_events", ("VIEWED", name))
+
+
+def test_a_template_asks_for_several_types_at_once() -> None:
+    """What differs by type stands once for each type, in their order, and the rest once."""
+    text = load_for_all("read/find_events", ("VIEWED", "RATED"))
+    assert text.split("{\n", 1)[1].split("}\nRETURN", 1)[0] == (
+        "  MATCH ()-[event:VIEWED {event_id: event_id}]->()\n"
+        "  RETURN event.body_hash AS body_hash\n"
+        "UNION ALL\n"
+        "  MATCH ()-[event:RATED {event_id: event_id}]->()\n"
+        "  RETURN event.body_hash AS body_hash\n"
+    )
+    assert text.count("UNWIND") == 1
