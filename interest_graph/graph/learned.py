@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from .store import GraphStore
 
 PAGE = 5000
+CONSIDERED = 1000
+"""Of the items that lean on one: an item that everything leans on costs no more."""
 
 
 def _nothing() -> None:
@@ -63,8 +65,14 @@ def replace_related_categories(
 
 
 def mark_neighbors_stale(tx: neo4j.ManagedTransaction, item_ids: Sequence[str], limit: int) -> int:
-    """Mark the items that lean most on these, at most `limit` for each."""
-    rows = run(tx, "write/mark_neighbors_stale", item_ids=list(item_ids), limit=limit)
+    """Mark the items that lean most on these, at most `limit` for each, of `CONSIDERED`."""
+    rows = run(
+        tx,
+        "write/mark_neighbors_stale",
+        item_ids=list(item_ids),
+        limit=limit,
+        considered=CONSIDERED,
+    )
     return int(rows[0]["marked"])
 
 
