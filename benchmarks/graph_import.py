@@ -156,11 +156,11 @@ def _events_of(events: MadeEvents, code: int) -> pl.DataFrame:
     number = np.flatnonzero(events.kind == code)
     happened = pl.from_epoch(pl.Series("occurred_at:datetime", events.time_ms[number]), "ms")
     name = pl.Series("event_id:string", number).cast(pl.String)
+    user = "user-" + pl.Series(events.user[number]).cast(pl.String)
     return pl.DataFrame(
         [
-            ("user-" + pl.Series(":START_ID(User)", events.user[number]).cast(pl.String)).alias(
-                ":START_ID(User)"
-            ),
+            user.alias(":START_ID(User)"),
+            user.alias("history_of:string"),
             ("event-" + name).alias("event_id:string"),
             happened,
             happened.alias("recorded_at:datetime"),

@@ -24,6 +24,7 @@ from cli.local_stack.neo4j_server import NEO4J, start_neo4j
 from cli.local_stack.paths import StackPaths, cache_dir
 from cli.local_stack.process import stop
 from cli.local_stack.redis_server import REDIS, start_redis
+from cypher.statement import paths as statements
 from interest_graph.graph.lean_driver import neo4j
 from interest_graph.graph.schema import migrate
 from interest_graph.published_model import ModelShelf
@@ -88,7 +89,8 @@ def changes(events: MadeEvents) -> list[Change]:
 @contextmanager
 def graph_of(count: int, note: Callable[[str], None]) -> Iterator[tuple[Services, MadeEvents]]:
     """A running Neo4j and Redis with the graph of that many events, and a model in service."""
-    folder = cache_dir() / "made-graphs" / f"{count}-{SEED}"
+    schema = statements("schema")[-1].removeprefix("schema/")
+    folder = cache_dir() / "made-graphs" / f"{count}-{SEED}-{schema}"
     paths = StackPaths(folder)
     paths.make()
     chosen = choose_endpoints(preferred=False)

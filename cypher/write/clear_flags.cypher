@@ -9,6 +9,7 @@ REMOVE user.locked
 WITH user
 MATCH (user)-[event]->(item:Item)
 WHERE event.flagged IN $reasons AND type(event) IN $relationships
+SET event.history_of = user.user_id
 REMOVE event.flagged
 RETURN event.event_id AS event_id, user.user_id AS user_id, item.item_id AS item_id,
   type(event) AS relationship, event.occurred_at.epochMillis AS occurred_at_ms,

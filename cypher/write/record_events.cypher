@@ -11,5 +11,6 @@ SET
   event += row.fields,
   event.occurred_at = datetime({epochMillis: row.occurred_at_ms}),
   event.recorded_at = datetime({epochMillis: row.recorded_at_ms}),
-  event.body_hash = row.body_hash
+  event.body_hash = row.body_hash,
+  event.history_of = CASE WHEN row.fields.flagged IS NULL THEN row.user_id END
 RETURN count(event) AS recorded

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..history import HistoryEvent
-from .store import Row, run
+from .store import Row, run, run_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +51,13 @@ def fetch_user_events(
     event_codes: Mapping[str, int],
 ) -> dict[str, tuple[HistoryEvent, ...]]:
     """The newest `num_events` of each user, oldest first; `event_codes` by relationship type."""
-    rows = run(tx, "read/fetch_user_events", user_ids=list(user_ids), num_events=num_events)
+    rows = run_for_all(
+        tx,
+        "read/fetch_user_events",
+        list(event_codes),
+        user_ids=list(user_ids),
+        num_events=num_events,
+    )
     return {row["user_id"]: history_of(row["events"], event_codes) for row in rows}
 
 

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from .store import GraphStore
 
 
+THROUGH_DATA = "IN TRANSACTIONS"
+"""What a migration says that goes through data."""
+
+
 def migrate(graph: GraphStore, settings: Settings) -> list[str]:
     """Apply every migration; those in place already change nothing, whoever else applies them.
+
+    Those that go through data are applied once, again only when they did not come to their end.
 
     Returns:
         Names of the migrations, in the order applied.
@@ -29,8 +35,11 @@ def migrate(graph: GraphStore, settings: Settings) -> list[str]:
         GraphUnavailableError: Neo4j does not answer.
     """
     known = {load(path).name: path for path in paths("schema")}
-    _refuse_newer(graph.read(list_migrations), known)
-    for path in known.values():
+    applied = graph.read(list_migrations)
+    _refuse_newer(applied, known)
+    for name, path in known.items():
+        if name in applied and THROUGH_DATA in load(path).text:
+            continue
         for relationship in settings.relationships if SLOT in load(path).text else (None,):
             graph.run_alone(path, relationship)
     # At the end: one of them makes sure that two who migrate at once record each once.

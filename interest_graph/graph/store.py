@@ -24,7 +24,7 @@ FIRST_PAUSE_S = 0.05
 """Before the first retry, then twice as long each time: most deadlocks are over at once."""
 MADE_MEANWHILE = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 """What `IF NOT EXISTS` says of a rule that somebody else is making at the same moment."""
-ALONE_TIMEOUT_S = 120.0
+ALONE_TIMEOUT_S = 3600.0
 """For statements that go through the whole graph: longer than the server lets others run."""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from cypher.statement import load
+from cypher.statement import load, load_for_all
 from interest_graph.refresh_users import refresh_users
 from interest_graph.serving_state import Manifest
 from interest_graph.settings import Settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from interest_graph.graph.store import GraphStore
 
 USER = "u-1"
+RELATIONSHIPS = tuple(Settings().relationships)
 MODEL = "m-1"
 WORKERS, WORKER_STEPS, FACTS = 2, 4, 3
 PATIENCE_S = 30.0
@@ -100,7 +101,7 @@ class MemoryGraph:
         """Rows of the statement of that text."""
         return {
             load("read/fetch_user_revisions").text: self._revisions,
-            load("read/fetch_user_events").text: self._events,
+            load_for_all("read/fetch_user_events", RELATIONSHIPS): self._events,
             load("read/fetch_item_categories").text: lambda _: [],
             load("write/write_user_interests").text: self._write,
         }[text](parameters)

@@ -133,6 +133,7 @@ def test_an_event_becomes_a_fact_with_stubs(loop: Loop, make_event: Any, query: 
         "session_id": "s",
         "recommendation_id": "r",
         "body_hash": event.body_hash,
+        "history_of": "u-9",
         "property_page": "home",
         "property_tags": ["a"],
     }

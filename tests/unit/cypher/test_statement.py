@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 FOLDERS = ("read", "write", "schema", "system", "analyst")
 EVERY = [path for folder in FOLDERS for path in paths(folder)]
-TEMPLATES = {"find_events", "record_events", "005_event_id"}
+TEMPLATES = {
+    "find_events",
+    "fetch_user_events",
+    "record_events",
+    "005_event_id",
+    "013_history",
+}
 
 
 def functions() -> set[str]:
