@@ -17,7 +17,7 @@ from cli.local_stack.process import start, stop
 from cli.local_stack.programs import API, api_command, programs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.running_service import RunningService
 
@@ -25,8 +25,16 @@ TIMEOUT_S = 60.0
 
 
 @contextlib.contextmanager
-def api_processes(service: RunningService, count: int) -> Iterator[list[str]]:
-    """Start API processes next to the service's own; their URLs, in the order they were started."""
+def api_processes(
+    service: RunningService, count: int, settings_of_theirs: Mapping[str, str] | None = None
+) -> Iterator[list[str]]:
+    """Start API processes next to the service's own; their URLs, in the order they were started.
+
+    Args:
+        service: The service.
+        count: How many.
+        settings_of_theirs: Variables that differ from the service's own.
+    """
     ours = next(one for one in programs(service.paths, service.settings) if one.name == API)
     names = [f"{API}-{number}" for number in range(count)]
     ports: list[int] = []
@@ -35,7 +43,9 @@ def api_processes(service: RunningService, count: int) -> Iterator[list[str]]:
             ports.append(free_port())
             settings = service.settings.model_copy(update={"api_port": ports[-1], "api_workers": 1})
             command = (sys.executable, "-m", *api_command(settings))
-            start(replace(ours, name=name, command=command), service.paths)
+            environment = {**ours.environment, **(settings_of_theirs or {})}
+            theirs = replace(ours, name=name, command=command, environment=environment)
+            start(theirs, service.paths)
             service.wait(lambda: answers(ports[-1]), f"{name} to answer")
         yield [f"http://{LOOPBACK}:{port}" for port in ports]
     finally:
