@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 NAMES = [step.name for step in STEPS]
+INTERRUPTED = 130
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -112,9 +113,14 @@ def main() -> int:
     asked = arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("INTEREST_GRAPH_")]:
-        del os.environ[name]  # a developer's own settings are not what is measured
+        if name != "INTEREST_GRAPH_DATA":
+            del os.environ[name]  # a developer's own settings are not what is measured
     steps = [step for step in STEPS if step.name in asked.only]
-    failed = [] if asked.table else run(steps, asked)
+    try:
+        failed = [] if asked.table else run(steps, asked)
+    except KeyboardInterrupt:
+        note(f"interrupted; what is done is kept in {asked.into}, and the next run goes on there")
+        return INTERRUPTED
     files = {step.name: outcome_file(asked.into, step) for step in STEPS}
     outcomes = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
     if outcomes:

@@ -1,78 +1,91 @@
-"""Freshness: from a 202 to the next list, to the graph, and to refreshed interests.
+"""Freshness: from a 202 to the next list, to the graph, and to refreshed interests, under load.
 
-Usage: python -m benchmarks.freshness --data-dir .interest-graph [--events 200] [--rate 20]
+Usage: python -m benchmarks.freshness [--shop beauty] [--seconds 600] [--events-per-s 200]
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import time
-import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.progress import track
-
+from .load import OpenLoop, need
+from .probe import Probe, probe
 from .report import Report, percentiles
-from .target import Target, target
+from .shops import add_shop_options, measured_stack, note, wait_until_quiet
+from .traffic import events_of, lists_of
 
-IN_GRAPH = "MATCH ()-[e:CLICKED {event_id: $event_id}]->() RETURN 1 AS found"
-REFRESHED = """
-MATCH (user:User {user_id: $user_id})-[e:CLICKED {event_id: $event_id}]->()
-WHERE user.refreshed_revision = user.facts_revision AND user.stale_since IS NULL
-RETURN 1 AS found"""
-PATIENCE_S = 60.0
+if TYPE_CHECKING:
+    from .target import Target
 
-
-def wait_for(stack: Target, query: str, **parameters: str) -> float:
-    """The moment at which a query first finds something."""
-    deadline = time.perf_counter() + PATIENCE_S
-    while time.perf_counter() < deadline:
-        if stack.driver.execute_query(query, parameters).records:
-            return time.perf_counter()
-        time.sleep(0.005)
-    message = f"nothing was found within {PATIENCE_S:.0f} s"
-    raise TimeoutError(message)
+FACTS = "MATCH (:User)-[event:VIEWED|CLICKED]->(:Item) RETURN count(event) AS events"
 
 
-def measure(stack: Target, count: int, rate: float, report: Report) -> None:
-    """One event at a time: send, ask for the list, watch the graph."""
-    chance = random.Random(3)
-    pair, listed, graph, refreshed = [], [], [], []
-    stale_lists = 0
-    for _ in track(range(count), description="events"):
-        began = time.perf_counter()
-        user, item = chance.choice(stack.users[:300]), chance.choice(stack.items[:2000])
-        event_id = uuid.uuid4().hex
-        body = {"event_id": event_id, "user_id": user, "item_id": item, "event_type": "click"}
-        sent = stack.session.post(f"{stack.url}/v1/events", json=body, timeout=30)
-        accepted = time.perf_counter()
-        answer = stack.session.get(f"{stack.url}/v1/users/{user}/recommendations", timeout=30)
-        done = time.perf_counter()
-        if answer.json()["history_revision"] < sent.json()["history_revision"]:
-            stale_lists += 1
-        pair.append(done - began)
-        listed.append(done - accepted)
-        graph.append(wait_for(stack, IN_GRAPH, event_id=event_id) - accepted)
-        refreshed.append(wait_for(stack, REFRESHED, event_id=event_id, user_id=user) - accepted)
-        time.sleep(max(0.0, 1 / rate - (time.perf_counter() - began)))
-    report.add(what="event and next list together", **percentiles(pair))
-    report.add(what="202 → next list", **percentiles(listed), lists_without_the_event=stale_lists)
-    report.add(what="202 → in the graph", **percentiles(graph))
+def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
+    """Probes, one at a time, while events and lists come at constant rates."""
+    before = facts(stack)
+    with (
+        OpenLoop(events_of(stack), options.events_per_s, options.seconds) as events,
+        OpenLoop(lists_of(stack), options.lists_per_s, options.seconds) as lists,
+    ):
+        probes = probe_for(stack, options.seconds, options.probes_per_s)
+        found = {"events": events.result(), "lists": lists.result()}
+    drain_s = -time.monotonic()
+    wait_until_quiet(stack.settings)
+    drain_s += time.monotonic()
+    sent = round(options.events_per_s * options.seconds) - found["events"]["errors"]
+    counted = facts(stack) - before - len(probes)
+    report.add(what="event and next list together", **percentiles([p.pair_s for p in probes]))
+    stale = sum(not one.reflected for one in probes)
+    report.add(
+        what="202 → next list",
+        **percentiles([one.listed_s for one in probes]),
+        lists_without_the_event=stale,
+    )
+    report.add(what="202 → in the graph", **percentiles([one.in_graph_s for one in probes]))
+    refreshed = [one.refreshed_s for one in probes if one.refreshed_s is not None]
     report.add(what="202 → refreshed", **percentiles(refreshed))
+    for what, figures in found.items():
+        report.add(what=f"{what} meanwhile", **figures)
+    report.add(what="events meanwhile that are facts", count=counted, sent=sent)
+    report.add(what="everything in the graph and refreshed after", seconds=round(drain_s, 1))
+
+
+def probe_for(stack: Target, seconds: float, rate: float) -> list[Probe]:
+    """Probes at a constant rate, later ones when one takes longer."""
+    probes: list[Probe] = []
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        probes.append(probe(stack, len(probes), refresh=True))
+        if len(probes) % 100 == 0:
+            note(f"{passed:.0f} of {seconds:.0f} s, {len(probes)} events followed")
+        time.sleep(max(0.0, began + len(probes) / rate - time.monotonic()))
+    return probes
+
+
+def facts(stack: Target) -> int:
+    """Views and clicks in the graph."""
+    return int(stack.driver.execute_query(FACTS).records[0]["events"])
 
 
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, default=Path(".interest-graph"))
-    parser.add_argument("--events", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=20.0, help="events a second at most")
+    add_shop_options(parser)
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--events-per-s", type=float, default=200.0, help="that come in meanwhile")
+    parser.add_argument("--lists-per-s", type=float, default=500.0, help="asked for meanwhile")
+    parser.add_argument("--probes-per-s", type=float, default=10.0, help="events that are followed")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with target(options.data_dir) as stack:
-        report = Report("Freshness", {**stack.described, "rate_at_most": options.rate})
-        measure(stack, options.events, options.rate, report)
+    need("oha")
+    with measured_stack(options.shop, options.workers, options.data_dir) as stack:
+        setup = {"shop": options.shop, **stack.described}
+        for name in ("seconds", "events_per_s", "lists_per_s", "probes_per_s"):
+            setup[name] = getattr(options, name)
+        report = Report("Freshness", setup)
+        measure(stack, options, report)
     report.show(options.json)
 
 

@@ -6,9 +6,10 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 import polars as pl
 
 from cli.local_stack.java import find_java
@@ -82,6 +83,15 @@ def title(number: int, group: int) -> str:
     return f"{KINDS[number % len(KINDS)]} thing of kind {group}"
 
 
+def item_body(number: int, group: int) -> dict[str, Any]:
+    """A made item as it would be sent to `POST /v1/items`."""
+    return {
+        "item_id": item_id(number),
+        "title": title(number, group),
+        "categories": [[f"Kind {group}"]],
+    }
+
+
 def _write_files(events: MadeEvents, folder: Path, settings: Settings) -> list[str]:
     """Write the tool's CSV files; returns the arguments that name them."""
     groups = int(events.group_of_item.max()) + 1
@@ -140,6 +150,10 @@ def _items(events: MadeEvents, settings: Settings) -> pl.DataFrame:
             "known:boolean": True,
             "hidden:boolean": False,
             "title": [title(row, group) for row, group in enumerate(events.group_of_item.tolist())],
+            "document": [
+                orjson.dumps(item_body(row, group)).decode()
+                for row, group in enumerate(events.group_of_item.tolist())
+            ],
             "event_count:long": count,
             "popularity:double": np.bincount(
                 events.item, weights=weight * fades, minlength=events.items

@@ -9,79 +9,70 @@ measures the same on a whole stack.
 from __future__ import annotations
 
 import argparse
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import requests
-
+from cli.local_stack.ports import free_port
 from cli.local_stack.programs import api_command
 
+from .bare_route import bare_route, wait_until_it_answers
+from .load import Requests, closed_loop, need
 from .random_shop import RandomShop, ShopSize, environment_of, random_shop
 from .report import Report
-from .serving import CONNECTIONS, SCRIPT, bare_route, wrk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+CONNECTIONS = (1, 8, 32)
+
+
+class Server(NamedTuple):
+    """A running API: where it answers, and the process whose children serve."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def served(shop: RandomShop, workers: int) -> Iterator[str]:
-    """The API on a shop while this lasts; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = shop.settings.model_copy(update={"api_port": port, "api_workers": workers})
+def served(shop: RandomShop, workers: int) -> Iterator[Server]:
+    """The API on a shop while this lasts."""
+    update = {"api_port": free_port(), "api_workers": workers}
+    settings = shop.settings.model_copy(update=update)
     process = subprocess.Popen(  # noqa: S603 our own arguments
         [sys.executable, "-m", *api_command(settings)],
         env=environment_of(shop),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{settings.api_host}:{settings.api_port}"
     try:
-        _wait(url)
-        yield url
+        wait_until_it_answers(f"{url}/v1/health/live")
+        yield Server(url, process.pid)
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait(url: str) -> None:
-    """Wait until the API answers."""
-    for _ in range(600):
-        try:
-            requests.get(f"{url}/v1/health/live", timeout=5).raise_for_status()
-        except requests.ConnectionError:
-            time.sleep(0.1)
-        else:
-            return
-    sys.exit("the API did not start")
+def lists_of_shop(shop: RandomShop, url: str) -> Requests:
+    """Personal lists of its users."""
+    paths = [f"/v1/users/{user}/recommendations?k=10" for user in shop.users]
+    return Requests(url, paths, {"Authorization": f"Bearer {shop.token}"})
 
 
 def measure(shop: RandomShop, options: argparse.Namespace, report: Report) -> None:
     """Lists and the bare route by turns, at each concurrency."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        served(shop, options.workers) as url,
-        bare_route(options.workers) as bare,
-    ):
-        script = Path(folder) / "recommend.lua"
-        users = ",".join(f'"{user}"' for user in shop.users)
-        script.write_text(SCRIPT.format(users=users, token=shop.token), encoding="utf-8")
-        wrk(url, 8, 5, script)  # every process loads the model before anything counts
+    with served(shop, options.workers) as server, bare_route(options.workers) as bare:
+        lists = lists_of_shop(shop, server.url)
+        closed_loop(lists, 8, 5)  # every process loads the model before anything counts
         for connections in CONNECTIONS:
             for turn in range(options.turns):
-                base = wrk(bare, connections, options.seconds, None)
-                ours = wrk(url, connections, options.seconds, script)
-                rate, bare_rate = ours["requests_per_s"], base["requests_per_s"]
-                ratio = round(float(str(rate)) / float(str(bare_rate)), 3)
+                base = closed_loop(bare, connections, options.seconds)
+                ours = closed_loop(lists, connections, options.seconds)
+                ratio = round(ours["requests_per_s"] / base["requests_per_s"], 3)
                 place = {"connections": connections, "turn": turn + 1}
                 report.add(what="bare route", **place, **base)
                 report.add(what="lists, k=10", **place, **ours, of_bare_route=ratio)
@@ -98,8 +89,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is missing: apt-get install wrk")
+    need("wrk")
     size = ShopSize(items=options.items, users=options.users, events=options.events)
     setup = {name: value for name, value in vars(options).items() if name != "json"}
     report = Report("Lists of a random shop", setup)

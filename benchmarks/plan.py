@@ -30,11 +30,33 @@ class Step:
 
 STEPS = (
     Step(
+        "serving-beauty",
+        "serving",
+        ("--shop", "beauty", "--seconds", "30", "--rounds", "5"),
+        ("--shop", "small", "--seconds", "2", "--rounds", "1"),
+        25,
+        peer=True,
+    ),
+    Step(
+        "serving-journey",
+        "serving",
+        ("--shop", "journey", "--seconds", "30", "--rounds", "5"),
+        ("--shop", "small", "--seconds", "2", "--rounds", "1"),
+        40,
+    ),
+    Step(
         "lists",
         "lists",
         ("--seconds", "30", "--turns", "5"),
         ("--items", "2000", "--users", "200", "--seconds", "2", "--turns", "1"),
-        18,
+        16,
+    ),
+    Step(
+        "freshness",
+        "freshness",
+        ("--shop", "beauty", "--seconds", "600", "--events-per-s", "200", "--lists-per-s", "500"),
+        ("--shop", "small", "--seconds", "10", "--events-per-s", "20", "--lists-per-s", "20"),
+        15,
     ),
     Step("ingest", "ingest", (), ("--events", "2000"), 2),
     Step(
@@ -43,5 +65,13 @@ STEPS = (
         ("--events", "100000,1000000,10000000"),
         ("--events", "20000", "--repeats", "3"),
         40,
+    ),
+    Step("memory", "memory", (), ("--items", "5000", "--users", "500", "--waiting", "2000"), 3),
+    Step(
+        "soak",
+        "soak",
+        ("--shop", "beauty", "--minutes", "10"),
+        ("--shop", "small", "--minutes", "0.5", "--every", "5"),
+        13,
     ),
 )

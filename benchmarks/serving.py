@@ -1,122 +1,163 @@
-"""Serving: latency by concurrency and throughput of recommendations, next to a bare WSGI route.
+"""Lists of a whole service next to a bare route of the same server, and next to a peer.
 
-Usage: python -m benchmarks.serving --data-dir .interest-graph [--seconds 10] [--json FILE]
+Usage: python -m benchmarks.serving [--shop beauty] [--seconds 30] [--rounds 5] [--peer-url URL]
+
+Throughput and one connection by a closed loop; latency by an open loop at 25, 50 and 75 % of the
+throughput of the same round. Neo4j and all workers run, and events come in at a constant rate.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from contextlib import contextmanager
+from collections import defaultdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import requests
-
-from .report import Report
-from .target import Target, target
+from .bare_route import bare_route
+from .load import OpenLoop, Requests, closed_loop, need, open_loop
+from .peer import BATCH, Peer, add_peer_options
+from .report import Report, spread
+from .shops import add_shop_options, measured_stack, note, read_shop
+from .traffic import any_users, events_of, lists_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Mapping, Sequence
 
-CONNECTIONS = (1, 8, 32)
-SCRIPT = """
-local users = {{{users}}}
-local n = 0
-request = function()
-  n = n + 1
-  local path = "/v1/users/" .. users[(n * 7919) % #users + 1] .. "/recommendations?k=10"
-  return wrk.format("GET", path, {{["Authorization"] = "Bearer {token}"}})
-end
-"""
-PATTERNS = {
-    "p50_ms": r"50%\s+([\d.]+)(us|ms|s)",
-    "p90_ms": r"90%\s+([\d.]+)(us|ms|s)",
-    "p99_ms": r"99%\s+([\d.]+)(us|ms|s)",
-}
-SCALE = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+    from .target import Target
+
+Figures = dict[str, Any]
+
+OURS, BARE, PEER = "lists", "bare route", "peer"
+NAMES = ("requests_per_s", "p50_ms", "p99_ms")
+NO_PEER = "none: --peer-url names a running gorse, whose columns are empty without"
+SHARES = (0.25, 0.5, 0.75)
+WARM_UP_S = 5.0
 
 
-def wrk(url: str, connections: int, seconds: int, script: Path | None) -> dict[str, object]:
-    """One run of wrk: requests a second, percentiles, answers that were no success."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
-    if script is not None:
-        command[1:1] = ["-s", str(script)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 our own arguments
-    rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
-    figures: dict[str, object] = {"requests_per_s": round(float(rate.group(1))) if rate else 0}
-    for name, pattern in PATTERNS.items():
-        found = re.search(pattern, output)
-        figures[name] = round(float(found.group(1)) * SCALE[found.group(2)], 2) if found else None
-    figures["errors"] = int(bad.group(1)) if bad else 0
-    return figures
+class Rounds:
+    """Figures of every round, by what was measured and of whom.
+
+    Args:
+        seconds: Of each run.
+        connections: Of a closed loop that finds the throughput.
+        meanwhile: For each of whom lists are asked, the events that come in meanwhile.
+        events_per_s: How often.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        connections: int,
+        meanwhile: Mapping[str, Requests],
+        events_per_s: float,
+    ) -> None:
+        self._seconds, self._connections = seconds, connections
+        self._meanwhile, self._events_per_s = meanwhile, events_per_s
+        self.found: defaultdict[str, defaultdict[str, list[Figures]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+
+    def measure(self, whose: str, asked: Requests, *, latency: bool) -> None:
+        """One round of one of them.
+
+        Args:
+            whose: Its name.
+            asked: What is asked for.
+            latency: Whether to run open loops, at shares of the throughput that was just found.
+        """
+        for connections in (1, self._connections):
+            loop = partial(closed_loop, asked, connections, self._seconds)
+            one = self._run(whose, f"closed loop, connections: {connections}", loop)
+        for share in SHARES if latency else ():
+            rate = max(1.0, share * one["requests_per_s"])
+            loop = partial(open_loop, asked, rate, self._seconds)
+            self._run(whose, f"open loop at {share:.0%}", loop)
+
+    def _run(self, whose: str, what: str, loop: Callable[[], Figures]) -> Figures:
+        """One run, with events meanwhile."""
+        with OpenLoop(self._meanwhile[whose], self._events_per_s, self._seconds) as events:
+            figures = loop()
+            figures["failed_events"] = events.result()["errors"]
+        note(f"{whose}, {what}: {figures}")
+        self.found[what][whose].append(figures)
+        return figures
 
 
-@contextmanager
-def bare_route(workers: int) -> Iterator[str]:
-    """A bare Flask route under the same server with as many processes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--factory"),
-        *("benchmarks.bare_app:create_app", "--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", str(workers), "--blocking-threads", "1", "--no-ws"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 our own arguments
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(100):
-            try:
-                requests.get(url, timeout=1).raise_for_status()
-                break
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
+def rows_of(found: Mapping[str, Mapping[str, Sequence[Figures]]]) -> list[Figures]:
+    """One row a measurement: ours, the bare route and the peer; medians, ranges, ratios by round.
+
+    Args:
+        found: By what was measured and of whom, the figures of every round.
+    """
+    rows = []
+    for what, rounds in found.items():
+        row: Figures = {"what": what}
+        for whose, prefix in ((OURS, ""), (BARE, "bare_"), (PEER, "peer_")):
+            for name in NAMES:
+                values = [one[name] for one in rounds.get(whose, ()) if one[name] is not None]
+                row[prefix + name] = spread(values) if values else None
+        for whose, name in ((BARE, "of_bare_route"), (PEER, "of_peer")):
+            pairs = zip(rounds[OURS], rounds.get(whose, ()), strict=False)
+            ratios = [ours["requests_per_s"] / theirs["requests_per_s"] for ours, theirs in pairs]
+            rated = ratios and not what.startswith("open")  # whose rate is given
+            row[name] = spread([round(ratio, 3) for ratio in ratios]) if rated else None
+        for name in ("errors", "failed_events"):
+            row[name] = sum(one[name] for one in rounds[OURS])
+        rows.append(row)
+    return rows
 
 
-def measure(stack: Target, seconds: int, report: Report) -> None:
-    """Recommendations and the bare route in turn, at each concurrency."""
-    with tempfile.TemporaryDirectory() as folder, bare_route(stack.settings.api_workers) as bare:
-        script = Path(folder) / "recommend.lua"
-        users = ",".join(f'"{user}"' for user in stack.users[:500])
-        script.write_text(SCRIPT.format(users=users, token=stack.token), encoding="utf-8")
-        wrk(stack.url, 1, 2, script)  # every process loads the model before anything counts
-        for connections in CONNECTIONS:
-            base = wrk(bare, connections, seconds, None)
-            ours = wrk(stack.url, connections, seconds, script)
-            ratio = round(
-                float(str(ours["requests_per_s"])) / float(str(base["requests_per_s"])), 3
-            )
-            report.add(what="bare route", connections=connections, **base)
-            report.add(
-                what="recommendations, k=10", connections=connections, **ours, of_bare_route=ratio
-            )
+def measure(stack: Target, peer: Peer | None, options: argparse.Namespace, report: Report) -> None:
+    """All rounds: the bare route, ours and the peer by turns."""
+    events = events_of(stack)
+    meanwhile = {BARE: events, OURS: events}
+    with bare_route(stack.settings.api_workers) as bare:
+        sources = {BARE: bare, OURS: lists_of(stack)}
+        if peer is not None:
+            sources[PEER] = peer.lists(any_users(stack))
+            meanwhile[PEER] = peer.events(events.bodies)
+        rounds = Rounds(options.seconds, options.connections, meanwhile, options.events_per_s)
+        for asked in sources.values():  # every process loads its model before anything counts
+            closed_loop(asked, options.connections, WARM_UP_S)
+        for number in range(options.rounds):
+            note(f"round {number + 1} of {options.rounds}")
+            for whose, asked in sources.items():
+                rounds.measure(whose, asked, latency=whose != BARE)
+    for row in rows_of(rounds.found):
+        report.add(**row)
 
 
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, default=Path(".interest-graph"))
-    parser.add_argument("--seconds", type=int, default=10)
+    add_shop_options(parser)
+    add_peer_options(parser)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each run")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--connections", type=int, default=8, help="that find the throughput")
+    parser.add_argument("--events-per-s", type=float, default=50.0, help="that come in meanwhile")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is missing: apt-get install wrk")
-    with target(options.data_dir) as stack:
-        report = Report("Serving", {**stack.described, "seconds_a_run": options.seconds})
-        measure(stack, options.seconds, report)
+    need("wrk", "oha")
+    peer = Peer(options.peer_url, options.peer_key) if options.peer_url else None
+    with measured_stack(options.shop, options.workers, options.data_dir) as stack:
+        setup = {"shop": options.shop, **stack.described}
+        for name in ("seconds", "rounds", "events_per_s"):
+            setup[name] = getattr(options, name)
+        setup["peer"] = loaded(peer, options.shop)
+        report = Report("Serving", setup)
+        measure(stack, peer, options, report)
     report.show(options.json)
+
+
+def loaded(peer: Peer | None, shop: str) -> str:
+    """Load the shop into the peer; says what was done."""
+    if peer is None:
+        note(NO_PEER)
+        return NO_PEER
+    rate = peer.load(read_shop(shop))
+    return f"{peer.url}, {rate:,.0f} rows of feedback a second in batches of {BATCH}"
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Target:
     """A running stack.
 
     Args:
+        data_dir: Its data directory.
         settings: Its settings.
         url: Where its API answers.
         token: A key for everything.
@@ -37,6 +38,7 @@ class Target:
         events: Number of events in the graph.
     """
 
+    data_dir: Path
     settings: Settings
     url: str
     token: str
@@ -78,7 +80,7 @@ def target(data_dir: Path) -> Iterator[Target]:
         session.headers["Authorization"] = f"Bearer {token}"
         users, items, events = _contents(driver)
         try:
-            yield Target(settings, url, token, session, driver, users, items, events)
+            yield Target(data_dir, settings, url, token, session, driver, users, items, events)
         finally:
             for key in keys.list():
                 if key.name == "benchmark":

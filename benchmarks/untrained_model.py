@@ -29,13 +29,16 @@ if TYPE_CHECKING:
 EDGES = 20
 
 
-def publish_untrained(events: MadeEvents, models_dir: Path, settings: Settings) -> Path:
+def publish_untrained(
+    events: MadeEvents, models_dir: Path, settings: Settings, edges_of_item: int = EDGES
+) -> Path:
     """Publish such a model; its item edges lead to popular items most.
 
     Args:
         events: The events.
         models_dir: Where published models stand.
         settings: Declares the event types.
+        edges_of_item: How many leave an item, at most.
 
     Returns:
         The model's directory.
@@ -47,7 +50,9 @@ def publish_untrained(events: MadeEvents, models_dir: Path, settings: Settings) 
     identities = learn_identities(graph)
     none = np.zeros((0, texts.shape[1]), np.float32)
     popularity = np.bincount(events.item, minlength=events.items).astype(np.float64)
-    table = build_table(graph, identities, (of_items, of_categories, none), popularity, EDGES)
+    table = build_table(
+        graph, identities, (of_items, of_categories, none), popularity, edges_of_item
+    )
     shape = RecommenderConfig(
         GraphEncoderConfig(text_dim=texts.shape[1]),
         InterestEncoderConfig(
@@ -56,7 +61,7 @@ def publish_untrained(events: MadeEvents, models_dir: Path, settings: Settings) 
             again_events=settings.again_events,
         ),
     )
-    edges = _edges(popularity)
+    edges = _edges(popularity, edges_of_item)
     model = Recommender(shape, identities.sizes, len(edges.source)).eval()
     model.graph_encoder.fit_texts(torch.from_numpy(np.unique(of_items, axis=0)))
     weights = model.edge_weights(torch.from_numpy(edges.features))
@@ -98,10 +103,10 @@ def _items_alone(events: MadeEvents, settings: Settings) -> InteractionGraph:
     )
 
 
-def _edges(popularity: np.ndarray[tuple[int], np.dtype[np.float64]]) -> ItemEdges:
+def _edges(popularity: np.ndarray[tuple[int], np.dtype[np.float64]], of_item: int) -> ItemEdges:
     """Edges from every item to others, the popular ones most."""
     rng, items = np.random.default_rng(0), len(popularity)
-    source = np.repeat(np.arange(items), EDGES)
+    source = np.repeat(np.arange(items), of_item)
     target = rng.choice(items, size=len(source), p=(popularity + 1) / (popularity + 1).sum())
     pairs = np.unique(source * items + target)
     source, target = pairs // items, pairs % items

@@ -1,0 +1,134 @@
+"""A soak: hours of nothing but the usual, and whether anything grows: memory, delays, the log.
+
+Usage: python -m benchmarks.soak [--shop beauty] [--minutes 10] [--share 0.5]
+
+Lists come at a share of the throughput that a short closed loop finds, events at a constant rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cli.local_stack.paths import StackPaths
+from interest_graph.services import build_services
+
+from .load import OpenLoop, closed_loop, need
+from .probe import probe
+from .pss import stack_pss_mb
+from .report import Report
+from .shops import add_shop_options, measured_stack, note, stale_nodes
+from .traffic import events_of, lists_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .target import Target
+
+CONNECTIONS = 8
+PEAK_S = 10.0
+WARM_UP_S = 60.0
+Series = dict[str, list[float]]
+
+
+def watch(stack: Target, seconds: float, every_s: float) -> tuple[list[float], Series]:
+    """Samples while the load goes on.
+
+    Args:
+        stack: The service.
+        seconds: How long.
+        every_s: Seconds between samples.
+
+    Returns:
+        When samples were taken, in minutes, and by name what was found.
+    """
+    paths = StackPaths(stack.data_dir)
+    times, series = [], defaultdict(list)
+    began = time.monotonic()
+    with closing(build_services(stack.settings)) as services:
+        while (passed := time.monotonic() - began) < seconds:
+            times.append(passed / 60)
+            sample = {f"{name}, PSS MB": mb for name, mb in stack_pss_mb(paths).items()}
+            sample["entries in the log"] = services.events.length()
+            sample["stale nodes"] = stale_nodes(services)
+            found = probe(stack, len(times))
+            sample["202 → next list, ms"] = found.listed_s * 1000
+            sample["202 → in the graph, ms"] = found.in_graph_s * 1000
+            for name, value in sample.items():
+                series[name].append(float(value))
+            note(f"{passed / 60:.1f} of {seconds / 60:.1f} minutes: {sample}")
+            time.sleep(max(0.0, began + len(times) * every_s - time.monotonic()))
+    return times, dict(series)
+
+
+def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
+    """Of each series its beginning and end (medians of a third each), its highest, its slope.
+
+    Args:
+        times: Minutes; the first one does not count when there are others.
+        series: Values at these times.
+    """
+    minutes = np.asarray(times)
+    kept = minutes >= min(WARM_UP_S / 60, minutes[-1] / 3)
+    minutes, rows = minutes[kept], []
+    third = max(1, len(minutes) // 3)
+    for name, found in series.items():
+        values = np.asarray(found)[kept]
+        slope = np.polyfit(minutes, values, 1)[0] if len(minutes) > 1 else 0.0
+        figures = {
+            "first_third": np.median(values[:third]),
+            "last_third": np.median(values[-third:]),
+            "highest": values.max(),
+            "slope_per_minute": slope,
+        }
+        rows.append({"what": name, **{key: round(float(v), 2) for key, v in figures.items()}})
+    return rows
+
+
+def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
+    """Find the peak, then load and watch, then say what grew."""
+    lists, events = lists_of(stack), events_of(stack)
+    closed_loop(lists, CONNECTIONS, PEAK_S)  # every process loads its model
+    peak = closed_loop(lists, CONNECTIONS, PEAK_S)["requests_per_s"]
+    rate, seconds = max(1.0, options.share * peak), options.minutes * 60
+    note(f"{peak} lists a second at most; {rate:.0f} for {options.minutes:g} minutes")
+    with (
+        OpenLoop(lists, rate, seconds) as loop,
+        OpenLoop(events, options.events_per_s, seconds) as sender,
+    ):
+        times, series = watch(stack, seconds, options.every)
+        found = {"lists": loop.result(), "events": sender.result()}
+    for what, figures in found.items():
+        report.add(what=f"{what} at a constant rate", **figures)
+    for row in growth_rows(times, series):
+        report.add(**row)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_shop_options(parser)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--share", type=float, default=0.5, help="of the throughput of lists")
+    parser.add_argument("--events-per-s", type=float, default=50.0)
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between samples")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    need("wrk", "oha")
+    with measured_stack(options.shop, options.workers, options.data_dir) as stack:
+        setup = {"shop": options.shop, **stack.described}
+        for name in ("minutes", "share", "events_per_s"):
+            setup[name] = getattr(options, name)
+        report = Report("Soak", setup)
+        measure(stack, options, report)
+    report.show(options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What a soak and the memory benchmark conclude from what they saw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.memory import store_bytes_of_event
+from benchmarks.soak import growth_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_grows_has_a_slope_and_what_does_not_has_none() -> None:
+    """A leak of 2 MB a minute is seen as one; warming up in the first minute is none."""
+    times = [place / 6 for place in range(61)]
+    leak = [100 + 2 * minute for minute in times]
+    warm = [50.0 if minute < 1 else 80.0 for minute in times]
+    leaking, warmed = growth_rows(times, {"leak": leak, "warm": warm})
+    assert leaking == {
+        "what": "leak",
+        "first_third": 104.83,
+        "last_third": 117.17,
+        "highest": 120.0,
+        "slope_per_minute": 2.0,
+    }
+    assert (warmed["first_third"], warmed["last_third"]) == (80.0, 80.0)
+    assert abs(warmed["slope_per_minute"]) == 0
+
+
+def test_one_sample_has_no_slope() -> None:
+    """A soak that was cut short still says what it saw."""
+    assert growth_rows([0.0], {"x": [3.0]})[0]["slope_per_minute"] == 0
+
+
+def test_what_an_event_takes_on_disk_is_a_difference_of_two_graphs(tmp_path: Path) -> None:
+    """What every graph takes counts for no event; one graph alone says nothing."""
+    for count, size in ((100, 5000 + 100 * 7), (1000, 5000 + 1000 * 7)):
+        store = tmp_path / f"{count}-0" / "neo4j" / "data" / "databases" / "neo4j"
+        store.mkdir(parents=True)
+        (store / "store").write_bytes(bytes(size))
+    assert store_bytes_of_event(tmp_path.iterdir()) == 7
+    assert store_bytes_of_event(list(tmp_path.iterdir())[:1]) is None
