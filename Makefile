@@ -39,7 +39,7 @@ evaluate: setup ## Compare all models on all data sets, with committed hyperpara
 tune: setup ## Tune all models on all data sets, each with one budget: hours, resumable
 	@ARGS="$${ARGS:---trials 40 --minutes 20}" sh scripts/evaluate.sh tune
 
-bench: setup ## Measure lists, ingest and growth, and write docs/performance.md: an hour, resumable (ARGS="--quick")
+bench: setup ## Run every benchmark and write docs/performance.md: hours, resumable (ARGS="--quick")
 	@OMP_NUM_THREADS=1 $(VENV)/python -m benchmarks $(ARGS)
 
 requirements: ## Pin the newest packages that pyproject.toml allows

@@ -12,6 +12,7 @@ LABELS = {
     "events_per_s": "events a second",
     "of_bare": "of the baseline",
     "of_bare_route": "of the bare route",
+    "of_peer": "of the peer",
     "memory_gib": "GiB of memory",
     "load_before": "load average before",
 }

@@ -15,6 +15,7 @@ class Step:
         sizes: Arguments of the run whose figures are published.
         quick: Arguments of a run that only shows that all is well.
         minutes: What the run with `sizes` takes about.
+        peer: Whether it can measure a peer too.
     """
 
     name: str
@@ -22,10 +23,12 @@ class Step:
     sizes: tuple[str, ...]
     quick: tuple[str, ...]
     minutes: int
+    peer: bool = False
 
-    def arguments(self, *, quick: bool) -> tuple[str, ...]:
+    def arguments(self, *, quick: bool, peer_url: str | None) -> tuple[str, ...]:
         """What follows `python -m`."""
-        return (f"benchmarks.{self.module}", *(self.quick if quick else self.sizes))
+        peer = ("--peer-url", peer_url) if self.peer and peer_url else ()
+        return (f"benchmarks.{self.module}", *(self.quick if quick else self.sizes), *peer)
 
 
 STEPS = (

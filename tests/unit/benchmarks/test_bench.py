@@ -1,4 +1,4 @@
-"""`make bench`: resumable, with its figures in the page."""
+"""`make bench`: every benchmark, resumable, with its figures in the page."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def test_a_step_calls_a_benchmark_that_has_its_options_and_a_section(step: Step)
     shared = [Path(shops.__file__), Path(peer.__file__)]  # options of several benchmarks
     text = "".join(path.read_text(encoding="utf-8") for path in (Path(str(spec.origin)), *shared))
     options = {word for word in (*step.sizes, *step.quick, "--json") if word.startswith("--")}
+    options |= {"--peer-url"} if step.peer else set()
     assert {option for option in options if f'"{option}"' not in text} == set()
     page = bench.PAGE.read_text(encoding="utf-8")
     assert f"<!-- {step.name}: begin -->" in page
