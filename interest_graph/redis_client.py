@@ -129,9 +129,13 @@ def script(client: redis.Redis, name: str, *, on_log: bool = False) -> Script:
         on_log: Whether it uses the functions of `lua/log.lua`.
     """
     folder = files("interest_graph").joinpath("lua")
-    names = ["log", name] if on_log else [name]
-    texts = [folder.joinpath(f"{one}.lua").read_text(encoding="utf-8") for one in names]
-    return client.register_script("\n".join(texts))
+    text = folder.joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    if on_log:
+        first, _, rest = text.partition("\n")  # flags stand in the first line, or nowhere
+        functions = folder.joinpath("log.lua").read_text(encoding="utf-8")
+        head, tail = (f"{first}\n", rest) if first.startswith("#!") else ("", text)
+        text = f"{head}{functions}\n{tail}"
+    return client.register_script(text)
 
 
 def call_each(program: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:

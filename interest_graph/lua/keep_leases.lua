@@ -1,5 +1,7 @@
+#!lua flags=allow-oom
 -- Say that an ingest worker lives, renew its leases, and give some back or take free ones until it
 -- has its fair share: partitions by living workers; what is left goes to the first of them by name.
+-- Without memory too: a log that has filled its Redis needs somebody who empties it.
 -- KEYS  number of partitions, leases (by partition "until owner"), workers (by when they were seen)
 -- ARGV  worker, number of partitions by its settings, lease in ms; 0 to leave and give all back
 -- Returns {partitions it owns now, partitions it gave back}; or 'PARTITIONS' when the log has

@@ -1,4 +1,6 @@
+#!lua flags=allow-oom
 -- Give the log its number of partitions, and another one only while it is empty.
+-- Without memory too: whoever empties a full log begins with it.
 -- KEYS  number of partitions, leases, the log as it was before it had partitions
 -- ARGV  number wanted
 -- Returns {number held, entries in the log}; the number is 0 for a log from before partitions.

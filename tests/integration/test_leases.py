@@ -6,18 +6,17 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from interest_graph import redis_client as keys
 from interest_graph.errors import GraphUnavailableError, LeaseLostError, SettingsError
 from interest_graph.graph import facts, fences
 from interest_graph.ingest import ingest
 from interest_graph.lease import read_leases
-from interest_graph.leases import Leases
+from interest_graph.leases import Changes, Leases
 from tests.integration.log_reading import read_log
 
 if TYPE_CHECKING:
-    import redis
-
     from interest_graph.documents import Documents
     from interest_graph.event_stream import EventStream
     from interest_graph.graph.store import GraphStore
@@ -51,6 +50,22 @@ def settle(*workers: Leases) -> list[set[int]]:
         for worker in workers:
             worker.keep()
     return [worker.partitions for worker in workers]
+
+
+def test_a_redis_without_memory_has_an_owner_for_its_log(
+    make: Any, log: redis.Redis, events: EventStream
+) -> None:
+    """Whoever comes takes what is free and keeps it: nobody else would empty what is full."""
+    log.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.OutOfMemoryError):
+            log.set("more", 1)
+        events.settle_partitions()
+        newcomer = make("a")
+        assert newcomer.keep().taken == [*range(8)]
+        assert newcomer.keep() == Changes()
+    finally:
+        log.config_set("maxmemory", 0)
 
 
 def test_one_worker_alone_owns_all(make: Any) -> None:
