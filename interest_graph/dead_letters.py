@@ -157,11 +157,28 @@ class DeadLetters:
             )
         return int(dropped)
 
+    def drop_those_of(self, user_ids: set[str]) -> int:
+        """Delete the events and documents of users, who are erased; returns how many there were.
+
+        Raises:
+            StreamUnavailableError: Redis does not answer; some may be left.
+        """
+        found = [one.letter_id for one in self.all() if _user_of(one) in user_ids]
+        return sum(self.drop(found[start : start + PAGE]) for start in range(0, len(found), PAGE))
+
     def _newest(self) -> str | None:
         """Id of the newest letter."""
         with translated(StreamUnavailableError, "the event log"):
             rows = cast("list[Any]", self._client.xrevrange(keys.DEAD_LETTERS, count=1))
         return rows[0][0].decode() if rows else None
+
+
+def _user_of(letter: DeadLetter) -> str | None:
+    """Whose event or document it is, as far as that can be read."""
+    if letter.kind not in {"event", "user"} or not isinstance(letter.payload, dict):
+        return None
+    user_id = letter.payload.get("user_id")
+    return user_id if isinstance(user_id, str) else None
 
 
 def _not_found(letter_id: str) -> NotFoundError:

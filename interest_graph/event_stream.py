@@ -206,6 +206,11 @@ class EventStream:
             _flags(events, statuses, flags),
         )
 
+    @property
+    def client(self) -> redis.Redis:
+        """The log's Redis."""
+        return self._client
+
     def settle_partitions(self) -> None:
         """See that the log has the partitions of the settings; an empty one gets them.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
+from .dead_letters import DeadLetters
 from .doubts import doubts_of
 from .errors import (
     InvalidEventError,
@@ -156,6 +157,8 @@ def ingest(
             _bury_or_wait(entries[0], error, stream, settings, total, _owner(leases))
         return total
     total.add(done)
+    if erased := {one.payload.decode() for one in entries if one.kind == "delete_user"}:
+        DeadLetters(stream.client, settings).drop_those_of(erased)
     left = {(entry.partition, entry.entry_id) for entry, _ in done.poison}
     if good := [one for one in entries if (one.partition, one.entry_id) not in left]:
         stream.acknowledge(good, _owner(leases), done.doubts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interest_graph.dead_letters import DeadLetters
+from interest_graph.documents import Documents
 from interest_graph.errors import NotFoundError, StreamFullError
 from interest_graph.event_stream import EventStream
 from interest_graph.pending import read_pending
@@ -83,6 +84,34 @@ def test_an_entry_that_is_none_is_buried(
     (letter,) = letters.all()
     assert (letter.kind, letter.reason) == ("unreadable", "unknown kind of entry: unreadable")
     assert events.length() == 0
+
+
+def test_whose_owner_is_erased_is_erased_too(
+    letters: DeadLetters,
+    events: EventStream,
+    log: redis.Redis,
+    graph: GraphStore,
+    settings: Settings,
+    make_event: MakeEvent,
+) -> None:
+    """Letters hold what users did: erasing one leaves those of others, and what is nobody's."""
+    users = Documents(log, settings, "user")
+    users.put([{"user_id": "u-1", "properties": {"name": "Ann"}}])
+    work_off(events, graph, settings)
+    gone = [make_event(f"e-{n}", user_id="u-1", event_type="review") for n in range(3)]
+    stays = make_event("e-9", user_id="u-2", event_type="review")
+    events.accept([*gone, stays])
+    log.xadd(partition_key(0), {"kind": "event", "payload": "[1]"})
+    work_off(events, graph, without(settings, "review"))
+    assert len([*letters.all()]) == 5
+
+    users.delete("u-1")
+    work_off(events, graph, settings)
+    left = [letter.payload for letter in letters.all()]
+    assert [one["event_id"] if isinstance(one, dict) else one for one in left] in (
+        ["e-9", [1]],
+        [[1], "e-9"],
+    )
 
 
 def test_what_is_still_wrong_comes_back(
