@@ -81,6 +81,8 @@ def refresh_items(
         if moved:
             serving.publish(_delta(moved, rows, encoding, similar, encoder.model_version))
         far = _far(rows, encoding, written, settings.refresh_epsilon)
+        if linked := sorted(item_id for item_id, edges in similar.items() if edges):
+            learned.mark_items_again(tx, linked)  # chosen by embeddings without them: once more
         if far:
             learned.mark_neighbors_stale(tx, far, MARKED_PER_ITEM)
         return written

@@ -76,6 +76,11 @@ def mark_neighbors_stale(tx: neo4j.ManagedTransaction, item_ids: Sequence[str], 
     return int(rows[0]["marked"])
 
 
+def mark_items_again(tx: neo4j.ManagedTransaction, item_ids: Sequence[str]) -> int:
+    """Mark items stale whose SIMILAR_TO were just chosen; returns how many."""
+    return int(run(tx, "write/mark_items_again", item_ids=list(item_ids))[0]["marked"])
+
+
 def mark_all_users_stale(graph: GraphStore, after_each: Callable[[], object] = _nothing) -> None:
     """Mark every user stale, a page to a transaction; `after_each` is called after each of them."""
     _mark_pages(graph, mark_users_stale, after_each)

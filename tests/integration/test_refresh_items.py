@@ -84,13 +84,28 @@ def test_a_new_item_is_placed_and_recommended(bench: Bench) -> None:
     (item,) = bench.state("new")
     vector = bench.encoder.encode_texts([f"Title of {ITEMS[4]}"])[0]
     np.testing.assert_allclose(item["embedding"], np.tile(vector, 2), rtol=1e-6)
-    assert (item["stale"], item["version"]) == (False, FIRST)
+    assert item["version"] == FIRST
     assert sorted(item["belongs"]) == [["Home", 0.5, FIRST], ["New", 0.5, FIRST]]
     assert len(item["similar"]) == WIDTH
     assert "new" not in {other for other, _ in item["similar"]}
     after = bench.process.recommend("u-1", Query(k=99)).items
     assert {i.item_id for i in after} - {i.item_id for i in before} == {"new"}
     assert bench.process.similar("new", WIDTH)
+
+
+def test_a_new_item_s_neighbours_count_without_an_event(bench: Bench) -> None:
+    """It is placed by its text, gets its edges, and is placed once more, among its neighbours."""
+    bench.put("new", title=f"Title of {ITEMS[4]}", categories=[["Home"]])
+    bench.refresh("new")
+    (alone,) = bench.state("new")
+    assert (alone["stale"], alone["behind"]) == (True, 1)
+    bench.refresh("new")
+    (among,) = bench.state("new")
+    assert (among["stale"], among["behind"], among["similar"]) == (False, 0, alone["similar"])
+    strongest = sorted(among["similar"], key=lambda edge: (-edge[1], edge[0]))
+    read = bench.encoder.subgraphs[-1].neighbor_ids
+    assert read == [other for other, _ in strongest][: bench.encoder.num_neighbors]
+    assert not bench.refresh("new")
 
 
 def test_a_text_is_encoded_once(bench: Bench) -> None:
@@ -112,7 +127,6 @@ def test_what_did_not_move_is_not_published(bench: Bench) -> None:
     mark = "MATCH (i:Item {item_id: 'new'}) SET i.facts_revision = i.facts_revision + 1"
     bench.put("new", title="A title of its own")
     bench.refresh("new")
-    bench.query(mark)
     bench.refresh("new")  # the first step had no neighbours yet
     published = bench.epoch()
     bench.query(mark)
@@ -201,6 +215,9 @@ def test_a_fact_that_arrives_while_refreshing_leaves_the_item_stale(
     (item,) = bench.state("new")
     vectors = bench.encoder.encode_texts(["new title"])
     np.testing.assert_array_equal(bench.encoder.subgraphs[-1].text_embeddings, vectors)
+    assert (item["behind"], item["stale"]) == (1, True)  # its edges are new
+    bench.refresh("new")
+    (item,) = bench.state("new")
     assert (item["behind"], item["stale"]) == (0, False)
 
 
