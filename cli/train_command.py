@@ -21,22 +21,28 @@ def train(
     """Train on the graph, compare with the baselines and the model in service, roll out.
 
     Example: interest-graph train --json
+
+    Several processes share the work with torchrun --nproc-per-node 2 -m cli train
     """
+    from models.processes import joined
     from workers.training import train_model
 
     from .local_stack.paths import stack_paths
     from .settings import read_settings
 
     settings = read_settings(stack_paths(data_dir))
-    with ProgressBars(quiet=json) as report:
+    with joined() as processes, ProgressBars(quiet=json or not processes.first) as report:
         try:
             trained = train_model(
                 settings,
                 force=force,
                 progress=lambda what, done, total, _: report(what, done, total),
+                processes=processes,
             )
         except ValueError as error:
             fail(str(error), "load more events: interest-graph load events FILE", USAGE)
+    if not processes.first:
+        return
     if json:
         as_json(asdict(trained))
         return

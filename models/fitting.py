@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .blending import TERMS, Blend, apply_blend, tune_blend
 from .candidates import CandidateSampler
 from .optimizer import make_optimizer
+from .processes import ALONE, Processes
 from .ranking import RecommenderRanker
 from .recommender import (
     EdgeTensors,
@@ -71,6 +72,7 @@ class Fit:
         validate: The metric to maximise, of a ranker; without it all epochs are run.
         report: Called after every step.
         blend: The factors on the terms when there is nothing to tune them on.
+        processes: Who shares the work.
     """
 
     def __init__(
@@ -80,8 +82,9 @@ class Fit:
         validate: Callable[[Ranker], float] | None,
         report: Report,
         blend: Blend | None = None,
+        processes: Processes = ALONE,
     ) -> None:
-        self._blend = blend or Blend()
+        self._blend, self._processes, self._steps = blend or Blend(), processes, 0
         torch.manual_seed(config.seed)
         self._rng = np.random.default_rng(config.seed)
         self._data, self._config, self._validate, self._report = data, config, validate, report
@@ -215,17 +218,26 @@ class Fit:
             return 0.0
         candidates = self._sampler.draw(targets).to(self._state.device)
         fresh = self._fresh_texts(batch)
+        share, processes = batch, self._processes
+        self._steps += 1
+        if processes.size > 1:
+            share = batch.share(processes.rank, processes.size)
+            # What is left out at random of the items, which all of them embed, is the same.
+            torch.manual_seed(self._config.seed + self._steps)
         loss, rows, embeddings = self.model.loss(
-            batch, candidates, data.table, edges, self._state, data.past, fresh
+            share, candidates, data.table, edges, self._state, data.past, fresh, batch
         )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        processes.sum_gradients(
+            one for group in self._optimizer.param_groups for one in group["params"]
+        )
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self._optimizer.step()
         self._state[rows] = embeddings.detach()
         if fresh is not None:
             data.table.text[fresh[0]] = fresh[1].detach()
-        return float(loss.detach())
+        return processes.sum(float(loss.detach()))
 
     def _fresh_texts(self, batch: WindowBatch) -> tuple[Tensor, Tensor] | None:
         """Rows and embeddings with gradients of some of the batch's items, when texts are tuned."""

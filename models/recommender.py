@@ -132,6 +132,7 @@ class Recommender(nn.Module):
         state: Tensor,
         past: PastPopularity,
         fresh: tuple[Tensor, Tensor] | None = None,
+        whole: WindowBatch | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Softmax cross-entropy of every event of the windows over the candidates.
 
@@ -148,11 +149,14 @@ class Recommender(nn.Module):
                 gradient (historical embeddings; Fey et al. 2021, arXiv:2106.05609).
             past: Popularity as it stood when the events happened.
             fresh: Rows of some items of the windows, and their text embeddings with gradients.
+            whole: The batch that these windows are a share of: the losses of all shares sum to its
+                loss, and each computes all its embeddings.
 
         Returns:
             The loss, and the rows and embeddings h(t+1) that it computed.
         """
-        seeds = torch.unique(torch.cat([batch.items.flatten(), candidates.rows]))
+        whole = whole or batch
+        seeds = torch.unique(torch.cat([whole.items.flatten(), candidates.rows]))
         embeddings = self.embed(table, seeds, state, fresh)
         places = torch.searchsorted(seeds, batch.items)
         logits = self._logits(
@@ -170,7 +174,7 @@ class Recommender(nn.Module):
         correction = candidates.log_inclusion.masked_fill(~candidates.drawn, float("inf"))
         others = (logits - correction).scatter(-1, target, float("-inf")).logsumexp(-1)
         losses = nn.functional.softplus(others - chosen) * batch.weight
-        return losses.sum() / batch.weight.sum().clamp(min=1e-6), seeds, embeddings
+        return losses.sum() / whole.weight.sum().clamp(min=1e-6), seeds, embeddings
 
     def _logits(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +52,14 @@ class WindowBatch:
         """The same on another device."""
         moved = (getattr(self, name).to(device) for name in self.__slots__)
         return WindowBatch(*moved)
+
+    def share(self, rank: int, size: int) -> WindowBatch:
+        """The windows of one of `size` processes; one that weighs nothing when there are fewer."""
+        mine = WindowBatch(*(getattr(self, name)[rank::size] for name in self.__slots__))
+        if len(mine.weight):
+            return mine
+        first = WindowBatch(*(getattr(self, name)[:1] for name in self.__slots__))
+        return replace(first, weight=torch.zeros_like(first.weight))
 
 
 class Windows:

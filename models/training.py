@@ -22,6 +22,7 @@ from .fit_data import FitData, Texts, make_fit_data, model_shape
 from .fitting import Fit, Fitted
 from .item_graph import text_directions
 from .likeness import lenders
+from .processes import ALONE, Processes
 from .published_ranker import PublishedRanker
 from .tensorboard_log import tensorboard_log
 from .text_encoder import TextEncoder, cached_embeddings, choose_device
@@ -68,6 +69,7 @@ def train(
     text_cache: MutableMapping[str, Floats],
     progress: Callable[[Progress], None] = lambda _: None,
     incumbent: Path | None = None,
+    processes: Processes = ALONE,
 ) -> TrainingResult:
     """Train a model on a graph and publish it.
 
@@ -84,11 +86,12 @@ def train(
         progress: Called now and then.
         incumbent: Directory of the model in service, judged by the same test as the baseline
             `in_service`; it may have been fitted on some of those events.
+        processes: Who shares the work, of the same graph and configuration; all have the result.
 
     Raises:
         ValueError: There are too few events to split them by time.
     """
-    return _Training(graph, config, models_dir, text_cache, progress).run(incumbent)
+    return _Training(graph, config, models_dir, text_cache, progress, processes).run(incumbent)
 
 
 class _Training:
@@ -101,7 +104,9 @@ class _Training:
         models_dir: Path,
         text_cache: MutableMapping[str, Floats],
         progress: Callable[[Progress], None],
+        processes: Processes,
     ) -> None:
+        self._processes = processes
         self._graph, self._config, self._models_dir = graph, config, models_dir
         self._cache, self._progress = text_cache, progress
         self._device = choose_device(config.device)
@@ -131,7 +136,9 @@ class _Training:
         end = float(graph.event_time.max())
         epochs, blend = first.fitted.epochs, first.fitted.blend
         final = self._fit(graph, end, evidence, epochs, None, "refit", blend)
-        return self._publish(first, final, judged, baselines, cuts)
+        return self._processes.of_the_first(
+            lambda: self._publish(first, final, judged, baselines, cuts)
+        )
 
     def _embed_texts(self) -> None:
         """Embed all texts, those of the cache excepted."""
@@ -179,13 +186,14 @@ class _Training:
         shape = model_shape(config, graph, self._texts.items.shape[1])
         settings = replace(config.fit, model=shape, epochs=epochs, seed=config.seed)
         validate = None if check is None else _validator(check)
-        with tensorboard_log(config.log_dir, stage) as write:
+        log_dir = config.log_dir if self._processes.first else None
+        with tensorboard_log(log_dir, stage) as write:
 
             def report(done: int, total: int, figures: dict[str, float]) -> None:
                 self._progress(Progress(stage, done, total, figures))
                 write(done, figures)
 
-            fit = Fit(data, settings, validate, report, blend)
+            fit = Fit(data, settings, validate, report, blend, self._processes)
             fitted = fit.run()
         return _Run(fit, fitted, data)
 

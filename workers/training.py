@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from interest_graph.settings import Settings
+    from interest_graph.training_data import TrainingData
+    from models.processes import Processes
+    from models.training import TrainingResult
     from models.training_config import TrainingConfig
 
 TRAIN = "interest_graph.train"
@@ -58,6 +61,7 @@ def train_model(
     *,
     force: bool = False,
     progress: Callable[[str, int, int, dict[str, float]], None] = lambda *_: None,
+    processes: Processes | None = None,
 ) -> Trained:
     """Train on the graph and put the model in service if it beats the one that is.
 
@@ -69,6 +73,7 @@ def train_model(
         config: Hyperparameters; by default those of the settings.
         force: Roll out whatever the comparison says.
         progress: Told (stage, done, total, figures).
+        processes: Who shares the work; the first alone reads the graph and rolls out.
 
     Raises:
         ValueError: There are too few events to train on.
@@ -76,13 +81,37 @@ def train_model(
     """
     import torch  # noqa: PLC0415 torch loads only to train
 
-    from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads only to train
+    from models.processes import ALONE  # noqa: PLC0415 torch loads only to train
     from models.training import train  # noqa: PLC0415 torch loads only to train
 
+    processes = processes or ALONE
     torch.set_num_threads(settings.torch_threads)
-    graph = GraphStore(settings)
     serving = ServingState(connect(settings.serving_url, settings), settings)
-    data = read_training_data(graph, settings, lambda what: progress(f"read {what}", 0, 1, {}))
+    with closing(GraphStore(settings)) as graph:
+        data = processes.of_the_first(
+            lambda: read_training_data(
+                graph, settings, lambda what: progress(f"read {what}", 0, 1, {})
+            )
+        )
+        incumbent = processes.of_the_first(lambda: _incumbent(graph, serving, settings))
+        result = train(
+            data.graph,
+            config or training_config(settings),
+            settings.models_dir,
+            data.text_cache,
+            lambda step: progress(step.stage, step.done, step.total, step.figures),
+            incumbent=incumbent,
+            processes=processes,
+        )
+        return processes.of_the_first(
+            lambda: _roll_out_if_better(
+                result, data, incumbent, graph, serving, settings, progress, force=force
+            )
+        )
+
+
+def _incumbent(graph: GraphStore, serving: ServingState, settings: Settings) -> Path | None:
+    """Directory of the model in service, whose roll-out is finished first."""
     in_service = graph.read(reads.fetch_model_in_service)
     manifest, _ = serving.head()
     if roll_out_unfinished(in_service, manifest):
@@ -90,15 +119,24 @@ def train_model(
     incumbent = settings.models_dir / in_service if in_service else None
     if incumbent is not None and not incumbent.is_dir():
         logger.warning("model_in_service_is_gone", model_version=in_service)
-        incumbent = None
-    result = train(
-        data.graph,
-        config or training_config(settings),
-        settings.models_dir,
-        data.text_cache,
-        lambda step: progress(step.stage, step.done, step.total, step.figures),
-        incumbent=incumbent,
-    )
+        return None
+    return incumbent
+
+
+def _roll_out_if_better(
+    result: TrainingResult,
+    data: TrainingData,
+    incumbent: Path | None,
+    graph: GraphStore,
+    serving: ServingState,
+    settings: Settings,
+    progress: Callable[[str, int, int, dict[str, float]], None],
+    *,
+    force: bool,
+) -> Trained:
+    """Compare, and put the new model in service when it is better."""
+    from models.item_encoder import ItemEncoder  # noqa: PLC0415 torch loads only to train
+
     baselines = fair_baselines(result.directory, result.baselines, incumbent)
     better, reason = decide(result.metrics, baselines)
     if better or force:
@@ -118,7 +156,6 @@ def train_model(
             lambda done, total: progress("roll out", done, total, {}),
             data.item_revisions,
         )
-    graph.close()
     logger.info("trained", model_version=result.model_version, rolled_out=better or force)
     return Trained(result.model_version, result.metrics, baselines, better or force, reason)
 
