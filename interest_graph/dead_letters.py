@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,11 +13,11 @@ import orjson
 from . import redis_client as keys
 from .errors import NotFoundError, StreamUnavailableError
 from .event_stream import place_of, refused
-from .partition import partition_of_entry
-from .redis_client import script, translated
+from .partition import partition_of_entry, user_of
+from .redis_client import script, stream_rows, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import redis
 
@@ -48,7 +49,7 @@ class DeadLetter:
     @property
     def buried_at(self) -> datetime:
         """When it was given up."""
-        return datetime.fromtimestamp(int(self.letter_id.partition("-")[0]) / 1000, UTC)
+        return datetime.fromtimestamp(_buried_ms(self.letter_id) / 1000, UTC)
 
 
 class DeadLetters:
@@ -157,14 +158,26 @@ class DeadLetters:
             )
         return int(dropped)
 
-    def drop_those_of(self, user_ids: set[str]) -> int:
-        """Delete the events and documents of users, who are erased; returns how many there were.
+    def drop_those_of(self, user_ids: Collection[str]) -> int:
+        """Delete what erased users did; returns how many letters there were.
+
+        Of whoever was created again meanwhile only what is older goes, of whoever has no tombstone
+        nothing. What is buried later of an erased user is not kept (`lua/bury.lua`).
 
         Raises:
             StreamUnavailableError: Redis does not answer; some may be left.
         """
-        found = [one.letter_id for one in self.all() if _user_of(one) in user_ids]
-        return sum(self.drop(found[start : start + PAGE]) for start in range(0, len(found), PAGE))
+        until_ms = erased_until_ms(self._client, user_ids)
+        found = []
+        for letter_id, fields in stream_rows(self._client, keys.DEAD_LETTERS, PAGE):
+            payload = fields.get(b"payload", b"")
+            if not any(user_id.encode() in payload for user_id in until_ms):
+                continue  # most are of others, and need not be read
+            user_id = user_of(fields.get(b"kind", b"").decode(errors="replace"), payload)
+            if _buried_ms(letter_id.decode()) < until_ms.get(user_id, 0):
+                found.append(letter_id.decode())
+        pages = (found[start : start + PAGE] for start in range(0, len(found), PAGE))
+        return sum(self.drop(page) for page in pages)
 
     def _newest(self) -> str | None:
         """Id of the newest letter."""
@@ -173,12 +186,30 @@ class DeadLetters:
         return rows[0][0].decode() if rows else None
 
 
-def _user_of(letter: DeadLetter) -> str | None:
-    """Whose event or document it is, as far as that can be read."""
-    if letter.kind not in {"event", "user"} or not isinstance(letter.payload, dict):
-        return None
-    user_id = letter.payload.get("user_id")
-    return user_id if isinstance(user_id, str) else None
+def erased_until_ms(client: redis.Redis, user_ids: Collection[str]) -> dict[str, float]:
+    """Until when what users did is erased, in milliseconds since 1970; infinity for who is gone.
+
+    Those who were never erased, or of whom Redis knows nothing, are left out.
+
+    Raises:
+        StreamUnavailableError: Redis does not answer.
+    """
+    ids = [*user_ids]
+    with translated(StreamUnavailableError, "the serving state"):
+        pipeline = client.pipeline(transaction=False)
+        for user_id in ids:
+            pipeline.hmget(keys.user_key(user_id), ["t", "c"])
+        answers = pipeline.execute()
+    return {
+        user_id: math.inf if tombstone is not None else float(again)
+        for user_id, (tombstone, again) in zip(ids, answers, strict=True)
+        if tombstone is not None or again is not None
+    }
+
+
+def _buried_ms(letter_id: str) -> int:
+    """Milliseconds since 1970."""
+    return int(letter_id.partition("-")[0])
 
 
 def _not_found(letter_id: str) -> NotFoundError:

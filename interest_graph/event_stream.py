@@ -25,7 +25,7 @@ from .errors import (
 )
 from .history import pack
 from .lease import Lease, read_leases
-from .partition import partition_of
+from .partition import partition_of, user_of
 from .redis_client import script, stream_rows, translated
 
 if TYPE_CHECKING:
@@ -322,6 +322,8 @@ class EventStream:
     ) -> bool:
         """Move an entry to the dead letters with its reason, in one step; twice is once.
 
+        What an erased user did is not kept there.
+
         Args:
             entry: What can never be written.
             reason: Why not.
@@ -334,6 +336,7 @@ class EventStream:
         Raises:
             LeaseLostError: Somebody else owns the partition; it stays.
         """
+        user_id = user_of(entry.kind, entry.payload)
         with translated(StreamUnavailableError, "the event log"):
             buried = self._bury(
                 keys=[
@@ -341,6 +344,7 @@ class EventStream:
                     keys.DEAD_LETTERS,
                     keys.LEASES,
                     keys.DOUBTS,
+                    *([keys.user_key(user_id)] if user_id else []),
                 ],
                 args=[
                     entry.partition,

@@ -158,7 +158,7 @@ def ingest(
         return total
     total.add(done)
     if erased := {one.payload.decode() for one in entries if one.kind == "delete_user"}:
-        DeadLetters(stream.client, settings).drop_those_of(erased)
+        DeadLetters(stream.client, settings).drop_those_of(erased)  # before it is acknowledged
     left = {(entry.partition, entry.entry_id) for entry, _ in done.poison}
     if good := [one for one in entries if (one.partition, one.entry_id) not in left]:
         stream.acknowledge(good, _owner(leases), done.doubts)

@@ -58,3 +58,8 @@ def order_of(kind: str, payload: bytes) -> str:
         return str(orjson.loads(payload)["item_id" if kind == "item" else "user_id"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return ""
+
+
+def user_of(kind: str, payload: bytes) -> str:
+    """The user whose event or document an entry is; "" for others, and where it cannot be read."""
+    return order_of(kind, payload) if kind in {"event", "user"} else ""

@@ -8,6 +8,7 @@ rebuilt from the graph afterwards.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -15,10 +16,11 @@ import orjson
 from . import redis_client as keys
 from .api_key import KEYS, REVOKED
 from .backup_folder import read_lines, verify_backup
+from .dead_letters import erased_until_ms
 from .errors import PoisonError, StreamUnavailableError
 from .event_stream import Entry, EventStream
 from .ingest import MAX_TRANSACTION_BYTES, write_entries
-from .partition import partition_of_entry
+from .partition import partition_of_entry, user_of
 from .redis_client import script, stream_rows, translated
 
 if TYPE_CHECKING:
@@ -73,10 +75,11 @@ def restore_backup(
             done += len(batch)
             progress(part, done, total)
     held = _held(client, settings)
-    _restore_entries(folder, "dead", client, settings, held)
+    made_ms = datetime.fromisoformat(backup.created_at).timestamp() * 1000
+    _restore_entries(folder, "dead", client, settings, held, made_ms)
     # While the backup was made an entry may have been read in the log, and then as a dead letter.
     held |= {_digest(orjson.loads(line)) for line in read_lines(folder, "dead")}
-    _restore_entries(folder, "log", client, settings, held)
+    _restore_entries(folder, "log", client, settings, held, made_ms)
     return backup
 
 
@@ -114,14 +117,20 @@ def _digest(fields: dict[str, Any]) -> bytes:
 
 
 def _restore_entries(
-    folder: Path, part: str, client: redis.Redis, settings: Settings, held: set[bytes]
+    folder: Path,
+    part: str,
+    client: redis.Redis,
+    settings: Settings,
+    held: set[bytes],
+    made_ms: float,
 ) -> None:
     """Append what is not held: to the log, or to the dead letters under new ids."""
     names = LETTER_FIELDS if part == "dead" else ENTRY_FIELDS
     append = script(client, "restore_entries", on_log=True)
     for batch in _batches(read_lines(folder, part), APPENDED):
         streams, values = [], []
-        for fields in map(orjson.loads, batch):
+        lines = [orjson.loads(line) for line in batch]
+        for fields in _not_erased(lines, client, made_ms) if part == "dead" else lines:
             if _digest(fields) not in held:
                 streams.append(_stream_of(fields, part, settings))
                 values += [each for n in names for each in (n, fields.get(n, 0))]
@@ -131,6 +140,19 @@ def _restore_entries(
                     keys=[keys.new_answer_key(), *streams],
                     args=[keys.answer_kept_s(settings), 2 * len(names), *values],
                 )
+
+
+def _not_erased(
+    letters: Sequence[dict[str, Any]], client: redis.Redis, made_ms: float
+) -> list[dict[str, Any]]:
+    """Dead letters but for those of users who were erased since the backup was made."""
+    users = [user_of(letter["kind"], letter["payload"].encode()) for letter in letters]
+    until_ms = erased_until_ms(client, {user for user in users if user})
+    return [
+        letter
+        for letter, user in zip(letters, users, strict=True)
+        if until_ms.get(user, 0.0) <= made_ms
+    ]
 
 
 def _stream_of(fields: dict[str, Any], part: str, settings: Settings) -> str:

@@ -169,6 +169,32 @@ def test_what_was_lost_is_restored_equal_by_digest(
     assert again == described
 
 
+def test_letters_of_whoever_was_erased_since_stay_away(
+    graph: GraphStore,
+    log: redis.Redis,
+    events: EventStream,
+    users: Documents,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    """A Redis that outlived the graph knows of erasures since the backup: theirs do not come."""
+    users.put([{"user_id": f"u-{n}"} for n in range(3)])
+    for number in range(3):
+        payload = json.dumps({"user_id": f"u-{number}", "event_id": f"e-{number}"})
+        letter = {"kind": "event", "payload": payload, "revision": 0, "reason": "y"}
+        log.xadd(keys.DEAD_LETTERS, letter)  # type: ignore[arg-type] # bytes-like all of it
+    work_off(events, graph, settings)
+    write_backup(tmp_path / "one", graph, log, events, settings)
+    users.delete("u-0")
+    users.delete("u-1")
+    users.put([{"user_id": "u-1"}])
+    work_off(events, graph, settings)
+    assert events.dead_letters() == 1
+    restore_backup(tmp_path / "one", graph, log, settings)
+    found = [fields[b"payload"] for _, fields in log.xrange(keys.DEAD_LETTERS)]
+    assert [json.loads(payload)["user_id"] for payload in found] == ["u-2"]
+
+
 @pytest.fixture
 def poison(events: EventStream, settings: Settings, log: redis.Redis) -> None:
     """What can never be written waits in the log, beside a deletion with the same payload."""

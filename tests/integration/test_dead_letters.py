@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,13 +107,38 @@ def test_whose_owner_is_erased_is_erased_too(
     work_off(events, graph, without(settings, "review"))
     assert len([*letters.all()]) == 5
 
+    events.accept([make_event("e-8", user_id="u-1", event_type="review")])
     users.delete("u-1")
-    work_off(events, graph, settings)
+    work_off(events, graph, without(settings, "review"))  # one batch: it would be buried after
     left = [letter.payload for letter in letters.all()]
     assert [one["event_id"] if isinstance(one, dict) else one for one in left] in (
         ["e-9", [1]],
         [[1], "e-9"],
     )
+
+
+def test_who_came_again_keeps_what_was_buried_since(
+    letters: DeadLetters,
+    events: EventStream,
+    log: redis.Redis,
+    graph: GraphStore,
+    settings: Settings,
+    make_event: MakeEvent,
+) -> None:
+    """An erasure that is told late, or again, takes what was before it and nothing of after."""
+    users = Documents(log, settings, "user")
+    users.put([{"user_id": "u-1"}])
+    events.accept([make_event("e-1", user_id="u-1", event_type="review")])
+    work_off(events, graph, without(settings, "review"))
+    time.sleep(0.01)
+    users.delete("u-1")
+    users.put([{"user_id": "u-1"}])
+    time.sleep(0.01)
+    now = datetime.now(UTC).isoformat()
+    events.accept([make_event("e-2", user_id="u-1", event_type="review", occurred_at=now)])
+    work_off(events, graph, without(settings, "review"))
+    assert [letter.payload["event_id"] for letter in letters.all()] == ["e-2"]
+    assert letters.drop_those_of({"u-1", "u-2"}) == 0
 
 
 def test_what_is_still_wrong_comes_back(
