@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from flask import current_app, g, request
 
 from interest_graph.api_key import SCOPES, KeyCheck
+from interest_graph.errors import InterestGraphError
 
 from .problems import Code, ProblemError
 from .wiring import wired
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 View = TypeVar("View", bound="Callable[..., object]")
 
 PUBLIC = "public"
+KEY = "interest_graph.key"
+"""Where the environment holds what was found of a key already: it, None, or why it is not known."""
 RATE = "interest_graph.rate"
 """Where the environment holds the `Rate` of a request that has taken its permit already."""
 _CHALLENGE = 'Bearer realm="interest-graph"'
@@ -117,10 +120,15 @@ def _key(*, recalled: bool) -> ApiKey:
             headers={"WWW-Authenticate": _CHALLENGE},
         )
     keys = wired().keys
-    key = keys.recall(token) if recalled else keys.verify(token)
+    if KEY in request.environ:
+        key = request.environ[KEY]
+    else:
+        key = keys.recall(token) if recalled else keys.verify(token)
+    if isinstance(key, InterestGraphError):
+        raise key
     if key is None:
         raise invalid_key()
-    return key
+    return cast("ApiKey", key)
 
 
 def bearer_token(authorization: str) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 from interest_graph.errors import InterestGraphError
 
-from .access import RATE, bearer_token
+from .access import KEY, RATE, bearer_token
 from .app import create_app
 from .body import BODY_FAULT, MAX_BODY_BYTES, BodyFault
 from .short_way import ShortWay
@@ -62,7 +62,7 @@ class Gateway:
             await _send(send, *found)
             return
         environ = environ_of(scope)
-        environ[RATE] = scope.get(RATE)
+        environ |= {name: scope[name] for name in (KEY, RATE) if name in scope}
         body = b""
         try:
             if self._expects_body(environ):

@@ -11,6 +11,7 @@ Requests that wait at the same time are answered together: one read of Redis, on
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import time
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import structlog
 from interest_graph.errors import InterestGraphError
 from interest_graph.recommend import Asked, Query, Recommendations
 
-from .access import RATE, bearer_token
+from .access import KEY, RATE, bearer_token
 from .recommendations import counted_json
 from .request_context import SECURITY_HEADERS, measure, name_request
 
@@ -39,7 +40,7 @@ TOGETHER = 16
 """Lists that are computed at once: scores of as many are in memory."""
 _PATH = re.compile(rb"/v1/users/([A-Za-z0-9_.:@-]{1,128})/recommendations")
 _QUERY = re.compile(rb"k=([1-9][0-9]{0,2})")
-_WITH_BODY = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+_UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 _LONGEST = 200
 _OK = 200
 _ALWAYS = [
@@ -47,6 +48,7 @@ _ALWAYS = [
     *((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
 ]
 _PLAIN = Query()
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class ShortWay:
         if path is None or query is None:
             return None
         headers = dict(scope["headers"])
-        if len(headers) < len(scope["headers"]) or not headers.keys().isdisjoint(_WITH_BODY):
+        if len(headers) < len(scope["headers"]) or not headers.keys().isdisjoint(_UNUSUAL):
             return None
         plain = self._allowed(scope, path[1].decode(), query, headers, started)
         if plain is None:
@@ -108,10 +110,13 @@ class ShortWay:
         """The request, if its key may read lists and has some left."""
         structlog.contextvars.clear_contextvars()
         wiring = self._wiring
+        token = bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
+        if not token:
+            return None
         try:
-            token = bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
-            key = wiring.keys.recall(token)
-        except InterestGraphError:
+            key = scope[KEY] = wiring.keys.recall(token)
+        except InterestGraphError as error:
+            scope[KEY] = error
             return None
         if key is None or not key.allows("read"):
             return None
@@ -130,26 +135,28 @@ class ShortWay:
         return await plain.answer
 
     def _answer_waiting(self) -> None:
-        """Compute every list that is waited for."""
-        waiting, self._waiting = self._waiting, []
+        """Compute what is waited for longest; between two times others have their turn."""
+        together, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._answer_waiting)
         structlog.contextvars.clear_contextvars()
-        for start in range(0, len(waiting), TOGETHER):
-            self._compute(waiting[start : start + TOGETHER])
-
-    def _compute(self, together: list[Plain]) -> None:
-        """Compute some lists at once; whatever goes wrong, the application comes upon it again."""
-        began = time.perf_counter()
+        found: list[Recommendations | InterestGraphError] = []
         try:
-            found = self._wiring.services.recommender.recommend_each(
-                [one.asked for one in together]
-            )
-        except Exception:  # noqa: BLE001 and tells it
-            found = [InterestGraphError()] * len(together)
-        took_s = time.perf_counter() - began
-        for one, result in zip(together, found, strict=True):
-            self._wiring.metrics.recommend_seconds.labels("user").observe(took_s)
+            found = self._computed([one.asked for one in together])
+        except Exception as error:  # noqa: BLE001 the application tries each again by itself
+            _log.error("lists_together_failed", lists=len(together), exc_info=error)
+        for one, result in itertools.zip_longest(together, found):
             if not one.answer.done():  # by a client that is gone
                 one.answer.set_result(result if isinstance(result, Recommendations) else None)
+
+    def _computed(self, asked: list[Asked]) -> list[Recommendations | InterestGraphError]:
+        """Some lists at once, measured."""
+        began = time.perf_counter()
+        found = self._wiring.services.recommender.recommend_each(asked)
+        took_s = time.perf_counter() - began
+        for _ in asked:
+            self._wiring.metrics.recommend_seconds.labels("user").observe(took_s)
+        return found
 
     def _told(self, plain: Plain, found: Recommendations) -> Answer:
         """The answer, counted and logged."""

@@ -186,19 +186,26 @@ class Recommender:
                 kept = self._users.get(one.user_id)
                 wanted.append(Wanted(one.user_id, kept.state if kept else None, one.rider))
             states = self._serving.read_each(wanted)
-            with self.lock:
-                return self._answers(asked, states)
         except TransientError:
-            now = time.monotonic()
-            if now - began >= self.settings.redis_timeout_s:
-                # It was waited for, and others waited meanwhile: it is left alone for as long.
-                self._rest_until = 2 * now - began
-            return _each(partial(self._degraded, one.query) for one in asked)
-        except InterestGraphError as error:
-            return [error for _ in asked]
+            return self._without_redis(asked, began)
+        with self.lock:
+            return self._answers(asked, states, began)
+
+    def _without_redis(
+        self, asked: Sequence[Asked], began: float
+    ) -> list[Recommendations | InterestGraphError]:
+        """What there is while Redis does not answer."""
+        now = time.monotonic()
+        if now - began >= self.settings.redis_timeout_s:
+            # It was waited for, and others waited meanwhile: it is left alone for as long.
+            self._rest_until = 2 * now - began
+        return _each(partial(self._degraded, one.query) for one in asked)
 
     def _answers(
-        self, asked: Sequence[Asked], states: Sequence[RequestState | InterestGraphError]
+        self,
+        asked: Sequence[Asked],
+        states: Sequence[RequestState | InterestGraphError],
+        began: float,
     ) -> list[Recommendations | InterestGraphError]:
         """The lists; those whose states are of one manifest and catalogue are computed together."""
         results: list[Recommendations | InterestGraphError] = []
@@ -207,9 +214,13 @@ class Recommender:
             if head is None:
                 results += [state for _, state in group if isinstance(state, InterestGraphError)]
                 continue
-            model = self.synchronise(*head)
             together = [(one, state) for one, state in group if isinstance(state, RequestState)]
-            results += self._answers_of(model, together)
+            try:
+                results += self._answers_of(self.synchronise(*head), together)
+            except TransientError:
+                results += self._without_redis([one for one, _ in together], began)
+            except InterestGraphError as error:
+                results += [error for _ in together]
         return results
 
     def _answers_of(

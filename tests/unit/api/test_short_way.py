@@ -15,7 +15,7 @@ from api.gateway import Gateway
 from api.rate_limit import RateLimiter
 from api.short_way import ROUTE, ShortWay
 from api.wiring import wiring_of
-from interest_graph.errors import ModelNotReadyError, RevokedKeyError
+from interest_graph.errors import ModelNotReadyError, RevokedKeyError, StreamUnavailableError
 from tests.unit.api.fakes import NOBODY, FakeServices
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ UNUSUAL = {
     "another method": asked(method="HEAD"),
     "no such method": asked(method="POST"),
     "a body": asked(content_length="2"),
+    "another protocol": asked(upgrade="websocket", connection="Upgrade"),
 }
 
 
@@ -237,6 +238,50 @@ def test_what_waits_together_is_asked_for_at_once(
     for number, (status, headers, body) in enumerate(answers):
         assert (status, orjson.loads(body)["history_revision"]) == (200, number)
         assert (b"x-request-id", b"n-%d" % number) in headers
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("ours"), None])
+def test_whatever_happens_to_a_batch_each_is_answered(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch, fault: Exception | None
+) -> None:
+    """An exception, or too few lists, and each request is asked of the application by itself."""
+
+    def each(wanted: Sequence[Asked]) -> list[Any]:
+        if fault:
+            raise fault
+        return right(wanted)[:-1]
+
+    right = services.recommender.recommend_each
+    monkeypatch.setattr(services.recommender, "recommend_each", each)
+    gateway = gateway_of(services)
+    way = gateway._short_way
+
+    async def both() -> list[Any]:
+        return await asyncio.gather(*(way.answer(asked()) for _ in range(20)))
+
+    answers = asyncio.run(both())
+    assert sum(answer is None for answer in answers) == (20 if fault else 2)
+    assert told(gateway, asked())[0] == 200
+
+
+def test_a_key_is_looked_up_once(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found of a key, or that it cannot be told, goes with the request."""
+    asked_for: list[str] = []
+    right = services.keys.recall
+
+    def recall(token: str) -> Any:
+        asked_for.append(token)
+        return right(token)
+
+    monkeypatch.setattr(services.keys, "recall", recall)
+    monkeypatch.setattr(services.keys, "verify", recall)
+    gateway = gateway_of(services)
+    assert told(gateway, asked(authorization="Bearer ig-nobody"))[0] == 401
+    services.recommender.error = RevokedKeyError("revoked")
+    assert told(gateway, asked())[0] == 401
+    services.keys.error = StreamUnavailableError("away")
+    assert told(gateway, asked())[0] == 503
+    assert asked_for == ["ig-nobody", "ig-read", "ig-read"]
 
 
 def test_who_is_gone_keeps_nobody_waiting(services: FakeServices) -> None:
