@@ -25,6 +25,8 @@ THROUGH_DATA = "IN TRANSACTIONS"
 def migrate(graph: GraphStore, settings: Settings) -> list[str]:
     """Apply every migration; those in place already change nothing, whoever else applies them.
 
+    Afterwards every index answers.
+
     Those that go through data are applied once, again only when they did not come to their end.
 
     Returns:
@@ -42,6 +44,7 @@ def migrate(graph: GraphStore, settings: Settings) -> list[str]:
             continue
         for relationship in settings.relationships if SLOT in load(path).text else (None,):
             graph.run_alone(path, relationship)
+    graph.run_alone("system/await_indexes")
     # At the end: one of them makes sure that two who migrate at once record each once.
     graph.write(lambda tx: record_migrations(tx, list(known)))
     return list(known)
