@@ -141,7 +141,13 @@ def check_interests(service: RunningService, users: list[str]) -> None:
             RETURN u.user_id AS user, u.embedding AS embedding, u.updated_at.epochSeconds AS at""",
             users=users,
         )
-        assert len(rows) > len(users) * 0.9
+        without = service.graph(
+            """MATCH (u:User)-[e]->(:Item) WHERE u.user_id IN $users AND u.embedding IS NULL
+              AND e.event_id IS NOT NULL AND e.flagged IS NULL RETURN DISTINCT u.user_id AS user""",
+            users=users,
+        )
+        assert not without, f"{len(without)} users of events have no interest: {without[:5]}"
+        assert len(rows) > len(users) * 0.9  # of the others every event is flagged
         wrong = {row["user"]: float("inf") for row in rows}
         histories = {user: services.serving.read(user).user.history for user in wrong}
         for model in _models(service.redis, services):
