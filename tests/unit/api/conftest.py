@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from tests.unit.api.fakes import FakeServices
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flask.testing import FlaskClient
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """What an application did to the logs ends with its test, whose stderr is closed then."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -267,14 +267,13 @@ def test_whatever_happens_to_a_batch_each_is_answered(
 def test_a_key_is_looked_up_once(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found of a key, or that it cannot be told, goes with the request."""
     asked_for: list[str] = []
-    right = services.keys.recall
+    right = services.keys.verify
 
-    def recall(token: str) -> Any:
+    def verify(token: str) -> Any:
         asked_for.append(token)
         return right(token)
 
-    monkeypatch.setattr(services.keys, "recall", recall)
-    monkeypatch.setattr(services.keys, "verify", recall)
+    monkeypatch.setattr(services.keys, "verify", verify)  # the fake recalls by it
     gateway = gateway_of(services)
     assert told(gateway, asked(authorization="Bearer ig-nobody"))[0] == 401
     services.recommender.error = RevokedKeyError("revoked")
