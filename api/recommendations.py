@@ -9,7 +9,7 @@ from pydantic import Field
 from interest_graph.field_types import NodeId
 from interest_graph.graph.reads import fetch_user_interests
 from interest_graph.metrics import Metrics
-from interest_graph.recommend import Query, Recommendations, WhyEmpty
+from interest_graph.recommendation import Query, Recommendations, WhyEmpty
 
 from .access import key_check, scope
 from .answer import answer

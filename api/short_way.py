@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import structlog
 
 from interest_graph.errors import InterestGraphError
-from interest_graph.recommend import Asked, Query, Recommendations
+from interest_graph.recommendation import Asked, Query, Recommendations
 
 from .access import KEY, RATE, bearer_token
 from .recommendations import counted_json

@@ -14,7 +14,7 @@ import numpy as np
 
 from interest_graph.history import HistoryEvent
 from interest_graph.interest import interest, scores
-from interest_graph.recommend import top_k
+from interest_graph.top_k import top_k
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

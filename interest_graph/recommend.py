@@ -6,19 +6,26 @@ import itertools
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import structlog
 
 from .catalogue_view import CatalogueView
 from .errors import InterestGraphError, ModelNotReadyError, NotFoundError, TransientError
 from .interest import scores_each, terms
+from .recommendation import (
+    Asked,
+    Because,
+    Query,
+    Recommendations,
+    RecommendedItem,
+    WhyEmpty,
+)
 from .recommendation_id import AnswerContext
 from .serving_state import RequestState, Wanted
+from .top_k import top_k
 from .user_memory import UserMemory
 
 if TYPE_CHECKING:
@@ -35,97 +42,8 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 
-LOWEST = np.finfo(np.float32).min
 DECLARED_CATEGORY = 1.0
 """What a category the user declared adds to an item's score before there are events."""
-
-
-@dataclass(frozen=True)  # without slots: orjson writes it five times as fast
-class Because:
-    """The one event that says most for an item."""
-
-    event_id: str
-    event_type: str
-    item_id: str
-    title: str | None
-
-
-@dataclass(frozen=True)  # without slots: orjson writes it five times as fast
-class RecommendedItem:
-    """One item of a list.
-
-    Args:
-        item_id: The item.
-        title: What it is called.
-        score: The sum of its contributions; None where there is no score.
-        chosen: personal, cold_start, popular or similar.
-        because: The event that contributes most, for personal items.
-    """
-
-    item_id: str
-    title: str | None
-    score: float
-    chosen: str
-    because: Because | None = None
-
-
-@dataclass(frozen=True)  # without slots: orjson writes it five times as fast
-class WhyEmpty:
-    """How many items each rule took away from an empty list."""
-
-    candidates: int
-    hidden: int
-    already_seen: int
-    excluded: int
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendations:
-    """An answer.
-
-    Args:
-        recommendation_id: Names the answer, for events and explanations.
-        model_version: The one model that computed all of it.
-        history_revision: The newest change of the user's history that it reflects.
-        items: Best first.
-        why_empty: Set when `items` is empty.
-        degraded: What is missing, when something is.
-        ineligible: Items that the last check took out again: anything but 0 is a fault of ours.
-    """
-
-    recommendation_id: str
-    model_version: str
-    history_revision: int
-    items: list[RecommendedItem]
-    why_empty: WhyEmpty | None = None
-    degraded: tuple[str, ...] = ()
-    ineligible: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is asked for.
-
-    Args:
-        k: Length of the list.
-        exclude_seen: Leave out what the user has seen (the settings say after which events).
-        category: Only items in this category or below it: a category_id or `Home > Kitchen`.
-        exclude: Items to leave out.
-    """
-
-    k: int = 10
-    exclude_seen: bool = True
-    category: str | None = None
-    exclude: Sequence[str] = field(default_factory=tuple)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One of several lists that are asked for at once; fields as for `Recommender.recommend`."""
-
-    user_id: str
-    query: Query
-    rider: Rider | None = None
 
 
 class Recommender:
@@ -442,33 +360,6 @@ def _each(
         except InterestGraphError as error:
             results.append(error)
     return results
-
-
-def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
-    """Rows of the k highest values, best first, ties by row.
-
-    Those at -inf, or that are no numbers, are never among them.
-
-    Of blocks of rows, k have a value at least as high as the k-th highest of their maxima: what is
-    lower is not looked at again. Rows that are as many apart as there are blocks make up a block:
-    their maxima are found side by side, a row of blocks at a time.
-
-    >>> top_k(np.array([1.0, -np.inf, 2.0, 2.0], np.float32), 3)
-    [2, 3, 0]
-    """
-    k = min(k, len(values))
-    if not k:
-        return []
-    width = max(1, min(64, len(values) // (4 * k)))
-    blocks = len(values) // width
-    maxima = values[: blocks * width].reshape(width, blocks).max(0)
-    maxima.partition(blocks - k)
-    if np.isnan(maxima[blocks - k :].max()):  # they count as the highest in a partition
-        return top_k(np.where(np.isnan(values), np.float32(-np.inf), values), k)
-    best = np.flatnonzero(values >= max(maxima[blocks - k], LOWEST))
-    order = np.lexsort((best, -values[best]))[:k]
-    chosen: list[int] = best[order].tolist()
-    return chosen
 
 
 def declared_amount(felt: Interest) -> float:

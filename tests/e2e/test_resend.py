@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from interest_graph.recommend import Query
+from interest_graph.recommendation import Query
 from interest_graph.services import build_services
 from tests.running_service import BATCH, RunningService, small_journey
 

@@ -16,7 +16,7 @@ from interest_graph.event import Event
 from interest_graph.event_stream import EventStream, Status
 from interest_graph.history import unpack
 from interest_graph.rebuild import ServingRebuild
-from interest_graph.recommend import Query as ListQuery
+from interest_graph.recommendation import Query as ListQuery
 from interest_graph.redis_client import connect
 from interest_graph.training_data import read_training_data
 from tests.integration.log_reading import read_log, work_off

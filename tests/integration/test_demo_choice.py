@@ -10,7 +10,7 @@ import pytest
 
 from cli.demo_choice import Candidate, choose
 from interest_graph.errors import ModelNotReadyError
-from interest_graph.recommend import Query
+from interest_graph.recommendation import Query
 from interest_graph.services import Services, build_services
 from tests.integration.shop import ITEMS, rfc3339
 

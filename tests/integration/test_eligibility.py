@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from interest_graph.errors import InvalidInputError
-from interest_graph.recommend import Query
+from interest_graph.recommendation import Query
 from tests.integration.shop import CATEGORIES, ITEMS, NOW, rfc3339
 
 if TYPE_CHECKING:

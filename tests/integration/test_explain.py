@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from interest_graph.errors import ExpiredError, NotFoundError
-from interest_graph.recommend import Query
+from interest_graph.recommendation import Query
 from interest_graph.recommendation_id import read_id
 from tests.integration.published_directory import SECOND
 from tests.integration.shop import ITEMS, Shop, rfc3339

@@ -15,7 +15,7 @@ from interest_graph.errors import (
     ModelNotReadyError,
     RevokedKeyError,
 )
-from interest_graph.recommend import Asked, Query, Recommendations
+from interest_graph.recommendation import Asked, Query, Recommendations
 from interest_graph.redis_client import call_each
 from tests.integration.published_directory import FIRST, SECOND
 from tests.integration.shop import ITEMS, Shop

@@ -10,7 +10,7 @@ import pytest
 from interest_graph.errors import ServingStateUnavailableError
 from interest_graph.graph import reads
 from interest_graph.graph.facts import popularity_scale
-from interest_graph.recommend import Query
+from interest_graph.recommendation import Query
 from interest_graph.refresh_items import refresh_items
 from interest_graph.roll_out import roll_out
 from tests.integration.fake_encoder import FakeEncoder

@@ -14,7 +14,7 @@ from interest_graph import redis_client as keys
 from interest_graph.errors import NotFoundError
 from interest_graph.field_types import category_id
 from interest_graph.kept_user import KeptUsers
-from interest_graph.recommend import Query
+from interest_graph.recommendation import Query
 from interest_graph.redis_client import connect
 from interest_graph.serving_state import ServingState
 from interest_graph.user_memory import UserMemory

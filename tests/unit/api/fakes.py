@@ -12,7 +12,7 @@ from interest_graph.errors import InterestGraphError, NotFoundError
 from interest_graph.event_stream import Accepted, Status
 from interest_graph.explain import Contribution, Edge, Explanation, Node
 from interest_graph.lease import Lease
-from interest_graph.recommend import Asked, Query, Recommendations, RecommendedItem, WhyEmpty
+from interest_graph.recommendation import Asked, Query, Recommendations, RecommendedItem, WhyEmpty
 from interest_graph.serving_state import Manifest
 from interest_graph.settings import Settings
 

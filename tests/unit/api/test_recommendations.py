@@ -10,7 +10,7 @@ import pytest
 from api.recommendations import list_json
 from api.schemas.recommendation import RecommendationsOut
 from interest_graph.errors import GraphUnavailableError, ModelNotReadyError
-from interest_graph.recommend import Because, Query, Recommendations, RecommendedItem, WhyEmpty
+from interest_graph.recommendation import Because, Query, Recommendations, RecommendedItem, WhyEmpty
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from interest_graph.api_key import ApiKeyStore
-    from interest_graph.recommend import Asked
+    from interest_graph.recommendation import Asked
     from interest_graph.services import Services
 
 Answer = tuple[int, set[tuple[bytes, bytes]], bytes]

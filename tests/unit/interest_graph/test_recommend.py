@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interest_graph.recommend import top_k
+from interest_graph.top_k import top_k
 
 scores = st.floats(width=32, allow_nan=True, allow_infinity=False) | st.just(-np.inf)
 
