@@ -55,7 +55,9 @@ class WindowBatch:
 
     def share(self, rank: int, size: int) -> WindowBatch:
         """The windows of one of `size` processes; one that weighs nothing when there are fewer."""
-        mine = WindowBatch(*(getattr(self, name)[rank::size] for name in self.__slots__))
+        mine = WindowBatch(
+            *(getattr(self, name)[rank::size].contiguous() for name in self.__slots__)
+        )
         if len(mine.weight):
             return mine
         first = WindowBatch(*(getattr(self, name)[:1] for name in self.__slots__))
