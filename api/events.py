@@ -10,10 +10,10 @@ from flask import Response, g, request
 from flask_openapi.blueprint import APIBlueprint
 from flask_openapi.models.tag import Tag
 
+from interest_graph.accepted import Accepted, Status
 from interest_graph.cleaning import Flag
 from interest_graph.errors import Fault, InvalidEventError
 from interest_graph.event import Event, EventInput, parse_event
-from interest_graph.event_stream import Accepted, Status
 from interest_graph.settings import Settings
 
 from .access import scope

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from . import redis_client as keys
+from .entry import place_of
 from .errors import NotFoundError, StreamUnavailableError
-from .event_stream import place_of, refused
+from .event_stream import refused
 from .partition import partition_of_entry, user_of
 from .redis_client import script, stream_rows, translated
 

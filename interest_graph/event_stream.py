@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from dataclasses import dataclass, field
-from enum import IntEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
 from . import redis_client as keys
+from .accepted import Accepted, Status
 from .cleaning import is_live
+from .entry import Entry, entry_of
 from .errors import (
-    Fault,
     LeaseLostError,
     SettingsError,
     StreamFullError,
@@ -37,99 +36,6 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 RETRY_AFTER_S = 5
-UNREADABLE = "unreadable"
-
-
-class Status(IntEnum):
-    """What the accept script says of an event."""
-
-    ACCEPTED = 0
-    DUPLICATE = 1
-    CONFLICT = 2
-    DELETED_USER = 3
-    BEFORE_CREATED_AGAIN = 4
-
-
-REASONS = {
-    Status.CONFLICT: Fault("event_id", "was sent before with another body", "/event_id"),
-    Status.DELETED_USER: Fault("user_id", "this user was deleted", "/user_id"),
-    Status.BEFORE_CREATED_AGAIN: Fault(
-        "occurred_at", "this user was deleted and created again later", "/occurred_at"
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The outcome of one request.
-
-    Args:
-        event_ids: Id of every event of the request, in order, accepted or not.
-        statuses: What became of each.
-        history_revision: Every later list of these users carries at least this revision.
-        flags: Why each was flagged; "" for those that were not, or were not accepted.
-    """
-
-    event_ids: tuple[str, ...]
-    statuses: tuple[Status, ...]
-    history_revision: int
-    flags: tuple[str, ...] = ()
-
-    @property
-    def accepted(self) -> int:
-        """Events accepted for the first time."""
-        return self.statuses.count(Status.ACCEPTED)
-
-    @property
-    def duplicates(self) -> int:
-        """Events that had been accepted before with the same body."""
-        return self.statuses.count(Status.DUPLICATE)
-
-    @property
-    def rejected(self) -> list[tuple[int, Fault]]:
-        """Index and fault of every event that was not accepted."""
-        return [(i, REASONS[status]) for i, status in enumerate(self.statuses) if status in REASONS]
-
-    @property
-    def flagged(self) -> list[tuple[int, str]]:
-        """Index and reason of every event that was accepted and flagged."""
-        return [(i, reason) for i, reason in enumerate(self.flags) if reason]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the log.
-
-    Args:
-        entry_id: The stream's id of it.
-        kind: event, item, user, delete_item or delete_user; anything else is poison.
-        payload: JSON, or the id for a deletion.
-        revision: Catalogue revision of items and users; 0 for events.
-        deliveries: Which attempt this is, from 1.
-        since_ms: Of a user who was deleted and created again, when; 0 for all others.
-        replayed: Whether it was a dead letter before.
-        partition: Where it lies.
-    """
-
-    entry_id: str
-    kind: str
-    payload: bytes
-    revision: int = 0
-    deliveries: int = field(default=1, compare=False)
-    since_ms: int = 0
-    replayed: bool = False
-    partition: int = 0
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """What entries are ordered by: milliseconds since 1970, and a number."""
-        return place_of(self.entry_id)
-
-
-def place_of(entry_id: str) -> tuple[int, int]:
-    """An id of a stream as what it is ordered by."""
-    milliseconds, _, number = entry_id.partition("-")
-    return int(milliseconds), int(number)
 
 
 def refused(answer: object, settings: Settings) -> None:
@@ -256,7 +162,7 @@ class EventStream:
         all_of_them = range(self._settings.log_partitions)
         for partition in all_of_them if partitions is None else sorted(partitions):
             for row in stream_rows(self._client, keys.partition_key(partition), page):
-                yield _entry(row, partition)
+                yield entry_of(row, partition)
 
     def read(self, after: Mapping[int, str], count: int, block_ms: int) -> list[Entry]:
         """Entries of several partitions, oldest first; waits at most `block_ms` for the first.
@@ -277,7 +183,7 @@ class EventStream:
             )
         pairs = answer.items() if isinstance(answer, dict) else answer
         found = [
-            _entry(row, int(name.rpartition(b":")[2]))
+            entry_of(row, int(name.rpartition(b":")[2]))
             for name, rows in pairs
             for row in _flat(rows)
         ]
@@ -389,21 +295,3 @@ def _flat(rows: Any) -> list[Any]:
         if rows and isinstance(rows[0], list) and rows[0] and isinstance(rows[0][0], list | tuple)
         else rows
     )
-
-
-def _entry(row: Any, partition: int) -> Entry:
-    """Read one row of a partition."""
-    entry_id, fields = row
-    try:
-        return Entry(
-            entry_id.decode(),
-            fields[b"kind"].decode(),
-            fields[b"payload"],
-            int(fields.get(b"revision", 0)),
-            since_ms=int(fields.get(b"since", 0)),
-            replayed=b"replayed" in fields,
-            partition=partition,
-        )
-    except (KeyError, ValueError):  # nothing of ours wrote it: ingest buries what it does not know
-        payload = fields.get(b"payload", b"")
-        return Entry(entry_id.decode(), UNREADABLE, payload, partition=partition)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     import neo4j
 
-    from .event_stream import Entry, EventStream
+    from .entry import Entry
+    from .event_stream import EventStream
     from .graph.store import GraphStore, Row
     from .leases import Leases
     from .settings import Settings

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import neo4j
     import redis
 
-    from .event_stream import Entry
+    from .entry import Entry
     from .graph.store import GraphStore
     from .settings import Settings
 

@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .event_stream import place_of
+from .entry import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .event_stream import Entry, EventStream
+    from .entry import Entry
+    from .event_stream import EventStream
 
 BEGIN = "0-0"
 PAGE = 200

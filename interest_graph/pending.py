@@ -16,7 +16,8 @@ from .event import Event
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .event_stream import Entry, EventStream
+    from .entry import Entry
+    from .event_stream import EventStream
 
 logger = structlog.get_logger(__name__)
 

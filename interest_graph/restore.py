@@ -17,8 +17,9 @@ from . import redis_client as keys
 from .api_key import KEYS, REVOKED
 from .backup_folder import read_lines, verify_backup
 from .dead_letters import erased_until_ms
+from .entry import Entry
 from .errors import PoisonError, StreamUnavailableError
-from .event_stream import Entry, EventStream
+from .event_stream import EventStream
 from .ingest import MAX_TRANSACTION_BYTES, write_entries
 from .partition import partition_of_entry, user_of
 from .redis_client import script, stream_rows, translated

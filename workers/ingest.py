@@ -41,7 +41,7 @@ from .wake_up import WakeUps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from interest_graph.event_stream import Entry
+    from interest_graph.entry import Entry
     from interest_graph.metrics import Metrics
     from interest_graph.services import Services
 

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from interest_graph.entry import Entry
 from interest_graph.event import Event, parse_event
-from interest_graph.event_stream import Entry
 from interest_graph.ingest import ingest
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cli.local_stack.programs import API, INGEST, REFRESH
 from interest_graph import redis_client as keys
+from interest_graph.accepted import Accepted, Status
 from interest_graph.errors import StreamUnavailableError
-from interest_graph.event_stream import Accepted, EventStream, Status
+from interest_graph.event_stream import EventStream
 from interest_graph.graph.schema import migrate
 
 if TYPE_CHECKING:

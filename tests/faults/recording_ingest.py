@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import neo4j
 
-    from interest_graph.event_stream import Entry
+    from interest_graph.entry import Entry
 
 RECORD = """
 UNWIND $rows AS row

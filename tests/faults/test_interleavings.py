@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interest_graph import refresh_users as refreshing
+from interest_graph.entry import Entry
 from interest_graph.event import parse_event
-from interest_graph.event_stream import Entry
 from interest_graph.graph.schema import migrate
 from interest_graph.graph.store import GraphStore
 from interest_graph.ingest import write_entries

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from interest_graph.doubts import Doubts
-from interest_graph.event_stream import place_of
+from interest_graph.entry import place_of
 from interest_graph.rebuild import ServingRebuild
 from tests.faults.checks import check_documents
 from tests.faults.ingest_workers import IngestWorkers

@@ -8,7 +8,8 @@ from interest_graph.ingest import Ingested, ingest
 from interest_graph.log_reader import LogReader
 
 if TYPE_CHECKING:
-    from interest_graph.event_stream import Entry, EventStream
+    from interest_graph.entry import Entry
+    from interest_graph.event_stream import EventStream
     from interest_graph.graph.store import GraphStore
     from interest_graph.settings import Settings
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interest_graph import redis_client as keys
+from interest_graph.accepted import Status
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.errors import NotFoundError, StreamFullError
 from interest_graph.event import Event
-from interest_graph.event_stream import EventStream, Status
+from interest_graph.event_stream import EventStream
 from interest_graph.history import unpack
 from interest_graph.rebuild import ServingRebuild
 from interest_graph.recommendation import Query as ListQuery

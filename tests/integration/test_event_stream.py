@@ -12,10 +12,11 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from interest_graph import redis_client as keys
+from interest_graph.accepted import Status
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.documents import Documents
 from interest_graph.errors import SettingsError, StreamFullError, StreamUnavailableError
-from interest_graph.event_stream import EventStream, Status
+from interest_graph.event_stream import EventStream
 from interest_graph.history import HistoryEvent, unpack
 from interest_graph.log_reader import LogReader
 from interest_graph.partition import partition_of_entry

@@ -15,8 +15,8 @@ import redis
 
 from interest_graph import ingest as ingest_module
 from interest_graph import redis_client as keys
+from interest_graph.entry import Entry
 from interest_graph.errors import GraphUnavailableError
-from interest_graph.event_stream import Entry
 from interest_graph.graph import facts, reads
 from interest_graph.graph.facts import popularity_scale
 from interest_graph.graph.store import GraphStore

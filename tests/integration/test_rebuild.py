@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from interest_graph import redis_client as keys
-from interest_graph.event_stream import EventStream, Status
+from interest_graph.accepted import Status
+from interest_graph.event_stream import EventStream
 from interest_graph.history import HistoryEvent, pack, unpack
 from interest_graph.item import ItemInput
 from interest_graph.rebuild import ServingRebuild

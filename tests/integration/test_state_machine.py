@@ -18,8 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from interest_graph.accepted import Status
 from interest_graph.dead_letters import DeadLetters
-from interest_graph.event_stream import Status
 from interest_graph.history import unpack
 from interest_graph.ingest import ingest
 from interest_graph.rebuild import ServingRebuild

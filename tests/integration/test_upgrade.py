@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cypher.statement import load, paths
+from interest_graph.entry import Entry
 from interest_graph.errors import SchemaError
-from interest_graph.event_stream import Entry
 from interest_graph.graph.schema import migrate
 from interest_graph.ingest import write_entries
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from api.app import create_app
+from interest_graph.accepted import Accepted, Status
 from interest_graph.api_key import ApiKey
 from interest_graph.documents import Document, Page
 from interest_graph.errors import InterestGraphError, NotFoundError
-from interest_graph.event_stream import Accepted, Status
 from interest_graph.explain import Contribution, Edge, Explanation, Node
 from interest_graph.lease import Lease
 from interest_graph.recommendation import Asked, Query, Recommendations, RecommendedItem, WhyEmpty

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interest_graph.event_stream import Entry
+from interest_graph.entry import Entry
 from interest_graph.ingest import MAX_TRANSACTION_BYTES, first_batch
 
 MEBIBYTE = b"x" * 1024 * 1024
