@@ -138,8 +138,8 @@ def script(client: redis.Redis, name: str, *, on_log: bool = False) -> Script:
     return client.register_script(text)
 
 
-def call_each(program: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any]]]) -> list[Any]:
-    """Run a script that only reads, several times in one round trip, with the least ceremony.
+def call(program: Script, names: Sequence[str], args: Sequence[str | bytes]) -> Any:
+    """Run a script that only reads, with the least ceremony.
 
     The client's own way from a script to the socket costs as much as the answer; it is taken when
     the connection was dropped, with its retries, and with a server that does not know the script.
@@ -147,25 +147,24 @@ def call_each(program: Script, calls: Sequence[tuple[Sequence[str], Sequence[Any
 
     Args:
         program: The script.
-        calls: Keys and arguments of each call.
+        names: Its keys.
+        args: Its arguments.
     """
     pool = cast("redis.Redis", program.registered_client).connection_pool
-    commands = [("EVALSHA", program.sha, len(names), *names, *args) for names, args in calls]
     try:
         connection = pool.get_connection()
         try:
-            packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call] # theirs
-            connection.send_packed_command(packed)  # type: ignore[no-untyped-call] # theirs
-            return [connection.read_response() for _ in calls]
+            connection.send_command("EVALSHA", program.sha, len(names), *names, *args)  # type: ignore[no-untyped-call] # theirs
+            return connection.read_response()
         except BaseException as error:
-            if not isinstance(error, redis.ResponseError) or len(calls) > 1:
+            if not isinstance(error, redis.ResponseError):
                 # An answer may be on its way.
                 connection.disconnect()  # type: ignore[no-untyped-call] # theirs
             raise
         finally:
             pool.release(connection)
     except (redis.ConnectionError, redis.exceptions.NoScriptError):
-        return [program(keys=names, args=args) for names, args in calls]
+        return program(keys=names, args=args)
 
 
 def stream_rows(

@@ -20,7 +20,7 @@ from .errors import (
 from .field_types import category_id
 from .history import HistoryEvent, unpack
 from .item_matrix import ItemDelta
-from .redis_client import call_each, script, translated
+from .redis_client import call, script, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-UNCHANGED = 7  # values that the script returns when it leaves out what is known
+UNCHANGED = 3  # values that the script returns when it leaves out what is known
 
 OLD_DELTAS_S = 7 * 86_400
 """How long the deltas of a model are kept after another one replaced it."""
@@ -128,7 +128,7 @@ class ServingState:
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._read = script(client, "read_request")
+        self._read = script(client, "read_requests")
         self._publish = script(client, "publish_delta")
         self._hold = script(client, "hold_roll_out")
         self._roll_out = script(client, "roll_out")
@@ -149,7 +149,7 @@ class ServingState:
         return state
 
     def read_each(self, wanted: Sequence[Wanted]) -> list[RequestState | InterestGraphError]:
-        """What each of several requests needs, in one round trip; each from one moment.
+        """What each of several requests needs, in one round trip, all from one moment.
 
         Returns:
             In the same order; for a request whose rider refuses what it hears, that error.
@@ -157,15 +157,18 @@ class ServingState:
         Raises:
             ServingStateUnavailableError: Redis does not answer.
         """
-        calls = []
+        names, args = [keys.MANIFEST, keys.CATALOG_REVISION], list[str | bytes]()
         for one in wanted:
             name, field = one.rider.field if one.rider else (keys.MANIFEST, "")
-            user, seen = keys.user_key(one.user_id), keys.seen_key(one.user_id)
-            names = (keys.MANIFEST, keys.CATALOG_REVISION, user, seen, name)
-            calls.append((names, (one.known.stamp if one.known else b"", field)))
+            names += keys.user_key(one.user_id), keys.seen_key(one.user_id), name
+            args += one.known.stamp if one.known else b"", field
         with translated(ServingStateUnavailableError, "the serving state"):
-            answers = call_each(self._read, calls)
-        return [_state(one, answer) for one, answer in zip(wanted, answers, strict=True)]
+            version, epoch, origin, revision, answers = call(self._read, names, args)
+        manifest, revision = _manifest([version, epoch, origin]), int(revision or 0)
+        return [
+            _state(one, manifest, revision, answer)
+            for one, answer in zip(wanted, answers, strict=True)
+        ]
 
     def close(self) -> None:
         """Close the connections."""
@@ -260,9 +263,11 @@ class ServingState:
         return int(epoch)
 
 
-def _state(wanted: Wanted, answer: list[Any]) -> RequestState | InterestGraphError:
-    """What the script says, or what the rider has against it."""
-    version, epoch, origin, catalog_revision, revision, heard, stamp = answer[:UNCHANGED]
+def _state(
+    wanted: Wanted, manifest: Manifest | None, catalog_revision: int, answer: list[Any]
+) -> RequestState | InterestGraphError:
+    """What the script says of one request, or what the rider has against it."""
+    revision, heard, stamp = answer[:UNCHANGED]
     try:
         if wanted.rider:
             wanted.rider.hear(heard)
@@ -278,12 +283,7 @@ def _state(wanted: Wanted, answer: list[Any]) -> RequestState | InterestGraphErr
             seen=np.array([int(member) for member in seen], dtype=np.int64),
             stamp=stamp or b"",
         )
-    return RequestState(
-        manifest=_manifest([version, epoch, origin]),
-        catalog_revision=int(catalog_revision or 0),
-        history_revision=int(revision or 0),
-        user=user,
-    )
+    return RequestState(manifest, catalog_revision, int(revision or 0), user)
 
 
 def _declared(document: bytes | None) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from interest_graph import redis_client
 from interest_graph.errors import (
     InterestGraphError,
     InvalidInputError,
@@ -16,10 +15,8 @@ from interest_graph.errors import (
     RevokedKeyError,
 )
 from interest_graph.recommendation import Asked, Query, Recommendations
-from interest_graph.redis_client import call_each
-from tests.integration.published_directory import FIRST, SECOND
+from interest_graph.redis_client import call
 from tests.integration.shop import ITEMS, Shop
-from tests.integration.test_recommend import delta
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,33 +95,19 @@ def test_an_error_is_one_request_s_own(shop: Shop) -> None:
     assert [unnamed(one) for one in found] == alone(shop, asked)
 
 
-def test_no_list_mixes_what_changes_amid_them(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An item moves, another model comes, between two of the reads: each list is of its own."""
+def test_all_lists_are_of_one_moment(shop: Shop) -> None:
+    """One call of one script reads all of it, and nothing else happens in Redis meanwhile."""
     busy(shop)
-    shop.publish(SECOND, seed=5)
-    shop.serving.roll_out(FIRST)
-    process, read = shop.recommender(), shop.serving.read_each
-    asked = [Asked(user, Query()) for user in USERS[:4]]
-    first = alone(shop, asked[:1])
-    shop.serving.publish(delta([ITEMS[1]]))
-    second = alone(shop, asked[1:2])
-    shop.serving.roll_out(SECOND)
-    third = alone(shop, asked[2:])
-    shop.serving.roll_out(FIRST)
+    process, asked = shop.recommender(), [Asked(user, Query()) for user in USERS]
+    process.recommend_each(asked)
 
-    def changing(wanted: Sequence[object]) -> list[object]:
-        states = []
-        for number, one in enumerate(wanted):
-            if number == 1:
-                shop.serving.publish(delta([ITEMS[1]]))
-            if number == 2:
-                shop.serving.roll_out(SECOND)
-            states += read([one])  # type: ignore[list-item] # what read takes
-        return states
+    def calls() -> int:
+        commands: dict[str, dict[str, int]] = shop.client.info("commandstats")  # type: ignore[assignment] # sync client
+        return commands["cmdstat_evalsha"]["calls"]
 
-    monkeypatch.setattr(process._serving, "read_each", changing)
-    found = process.recommend_each(asked)
-    assert [unnamed(one) for one in found] == [*first, *second, *third]
+    before = calls()
+    process.recommend_each(asked)
+    assert calls() == before + 1
 
 
 def test_without_a_model_nobody_has_a_list(settings: Settings, log: redis.Redis) -> None:
@@ -148,12 +131,11 @@ def test_a_server_that_lost_the_script_is_told_it_again(shop: Shop) -> None:
     assert shop.client.info("clients")["connected_clients"] == connections  # type: ignore[index]
 
 
-def test_an_answer_on_its_way_is_nobody_else_s(log: redis.Redis) -> None:
-    """When one call of several fails, the next read on that client is not answered by the rest."""
+def test_a_script_that_fails_spoils_no_later_answer(log: redis.Redis) -> None:
+    """When a call fails, the next one on that client has its own answer."""
     program = log.register_script("if ARGV[1] == 'x' then return redis.error_reply('no') end "
                                   "return ARGV[1]")  # fmt: skip
-    assert call_each(program, [((), (str(n),)) for n in range(3)]) == [b"0", b"1", b"2"]
+    assert call(program, (), ("1",)) == b"1"
     with pytest.raises(redis.ResponseError):
-        call_each(program, [((), ("1",)), ((), ("x",)), ((), ("2",))])
-    assert call_each(program, [((), ("3",)), ((), ("4",))]) == [b"3", b"4"]
-    assert redis_client.call_each(program, []) == []
+        call(program, (), ("x",))
+    assert call(program, (), ("3",)) == b"3"
