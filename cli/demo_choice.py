@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interest_graph.history import HistoryEvent
-from interest_graph.interest import interest, scores
+from interest_graph.interest import interest
+from interest_graph.scores import scores
 from interest_graph.top_k import top_k
 
 if TYPE_CHECKING:

@@ -130,10 +130,12 @@ class CatalogueView:
             self._barrier = Barrier(values, float(since), float(until))
         return self._barrier.values
 
-    def is_eligible(self, item_id: str, now: float) -> bool:
-        """The same of one item, from its document: what `eligible` must agree with."""
+    def eligible_entry(self, item_id: str, now: float) -> Entry | None:
+        """An item's document if it may be returned, by itself: what `eligible` must agree with."""
         entry = self._entries.get(item_id)
-        return entry is not None and not entry.hidden and entry.since <= now < entry.until
+        if entry is None or entry.hidden or not entry.since <= now < entry.until:
+            return None
+        return entry
 
     def in_category(self, category: str) -> Rows:
         """Rows in a category or below it.

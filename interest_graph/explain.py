@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from .errors import CheckpointError, DeltaGoneError, ExpiredError, NotFoundError
 from .history import pack
-from .interest import Contributions, Interest, contributions, interest
-from .recommend import declared_amount
+from .interest import Interest, interest
+from .lists import declared_amount
 from .recommendation_id import context_digest, read_id
+from .scores import Contributions, contributions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

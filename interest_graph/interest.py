@@ -1,4 +1,4 @@
-"""The interest of a user, in NumPy: the only code that answers a request computes it.
+"""The interest of a user, in NumPy, as every answer to a request computes it.
 
 An interest is an attention-weighted sum of the embeddings of the items of a user's newest events;
 a score is a sum of terms, each of one event and one path of the graph:
@@ -9,7 +9,7 @@ a score is a sum of terms, each of one event and one path of the graph:
 α comes from a small causal transformer over the newest events (`interest_encoder.py`), γ from
 tables of type, rank and age, and ρ, how much a thing is wanted again, from others that reach
 further back; the sum of an item's ρ grows like the log of its events. Deep in the weights, linear
-in the values: that is why `contributions` sum to the score exactly.
+in the values: that is why contributions (`scores.py`) sum to the score exactly.
 """
 
 from __future__ import annotations
@@ -83,43 +83,6 @@ class Interest:
     first: int
 
 
-@dataclass(frozen=True, slots=True)
-class Contributions:
-    """The terms of one score, in float64.
-
-    Args:
-        interest: (m,) α_j v_jᵀ M v_i for each event.
-        item_graph: (m,) γ_j w_ji for each event, ρ_j w_ii for those of the item itself.
-        edge_weight: (m,) w_ji for each event; 0 where there is no edge or the event has no γ.
-        bias: b_i, what the item's popularity says.
-    """
-
-    interest: npt.NDArray[np.float64]
-    item_graph: npt.NDArray[np.float64]
-    edge_weight: npt.NDArray[np.float64]
-    bias: float
-
-    @property
-    def score(self) -> float:
-        """The sum of all terms."""
-        return float(self.interest.sum() + self.item_graph.sum()) + self.bias
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The terms of k scores, in float64; fields as in `Contributions`, (m, k), and bias (k,)."""
-
-    interest: npt.NDArray[np.float64]
-    item_graph: npt.NDArray[np.float64]
-    edge_weight: npt.NDArray[np.float64]
-    bias: npt.NDArray[np.float64]
-
-    @property
-    def of_events(self) -> npt.NDArray[np.float64]:
-        """(m, k), what each event says for each item."""
-        return self.interest + self.item_graph
-
-
 def encode(
     encoder: InterestEncoder, matrix: ItemMatrix, history: Sequence[HistoryEvent]
 ) -> EncodedHistory:
@@ -172,79 +135,3 @@ def interest(
         as_of: As for `interest_at`.
     """
     return interest_at(encoder, encode(encoder, matrix, history), as_of)
-
-
-def scores(matrix: ItemMatrix, interest: Interest) -> Floats:
-    """(n,) float32, the score of every item for one interest."""
-    (result,) = scores_each(matrix, [interest])
-    return result
-
-
-def scores_each(matrix: ItemMatrix, interests: Sequence[Interest]) -> list[Floats]:
-    """The score of every item for each of some interests, (n,) float32 each.
-
-    One product for all of them: the matrix is read from memory once.
-    """
-    if len(interests) == 1:
-        products = (matrix.embeddings @ interests[0].query)[None]
-    else:
-        queries = np.stack([interest.query for interest in interests], axis=1)
-        products = np.ascontiguousarray((matrix.embeddings @ queries).T)
-    products += matrix.bias
-    for result, interest in zip(products, interests, strict=True):
-        _add_edges(result, matrix, interest)
-    return [*products]
-
-
-def _add_edges(result: Floats, matrix: ItemMatrix, interest: Interest) -> None:
-    """Add to scores what the edges from the events' items say."""
-    sources, again = interest.rows, interest.again
-    np.add.at(result, sources, again * matrix.own_weights[sources])
-    sources, gamma = sources[interest.first :], interest.gamma[interest.first :]
-    rows = matrix.neighbor_rows[sources]
-    amounts = gamma[:, None] * matrix.neighbor_weights[sources]
-    amounts[rows == sources[:, None]] = 0
-    # Where there is no edge, row -1 gets 0. One axis: NumPy adds along several at half the speed.
-    np.add.at(result, rows.ravel(), amounts.ravel())
-
-
-def contributions(
-    matrix: ItemMatrix, encoder: InterestEncoder, interest: Interest, row: int
-) -> Contributions:
-    """The terms of the score of the item in `row`."""
-    found = terms(matrix, encoder, interest, [row])
-    return Contributions(
-        found.interest[:, 0],
-        found.item_graph[:, 0],
-        found.edge_weight[:, 0],
-        float(found.bias[0]),
-    )
-
-
-def terms(
-    matrix: ItemMatrix, encoder: InterestEncoder, interest: Interest, rows: Sequence[int]
-) -> Terms:
-    """The terms of the scores of the items in `rows`; each item's are the same bits alone."""
-    chosen = np.asarray(rows, dtype=np.int64)
-    count, first = len(interest.rows), interest.first
-    newest = interest.rows[first:]
-    values = matrix.embeddings[newest].astype(np.float64)  # (n, dim)
-    items = matrix.embeddings[chosen].astype(np.float64)  # (k, dim)
-    # A stack of products of a matrix and a vector gives each item the same bits alone and among
-    # others, which a product of two matrices does not.
-    mapped = np.matmul(encoder.exact_map, items[:, :, None])  # (k, dim, 1)
-    felt = np.zeros((count, len(chosen)))
-    felt[first:] = np.matmul(values, mapped)[:, :, 0].T
-    felt[first:] *= interest.alpha[first:, None]
-    weights = np.zeros((count, len(chosen)))
-    wanted = np.zeros(len(matrix.item_ids), dtype=np.bool_)
-    wanted[chosen] = True
-    leads = matrix.neighbor_rows[newest]
-    event, edge = np.nonzero(wanted[leads] & (leads >= 0))
-    found, strength = leads[event, edge], matrix.neighbor_weights[newest[event], edge]
-    hit, place = np.nonzero(found[:, None] == chosen)
-    weights[first + event[hit], place] = strength[hit]
-    same = interest.rows[:, None] == chosen
-    weights[same] = matrix.own_weights[interest.rows][np.nonzero(same)[0]]
-    amount = np.where(same, interest.again[:, None], interest.gamma[:, None]).astype(np.float64)
-    return Terms(felt, amount * weights, weights, matrix.bias[chosen].astype(np.float64))

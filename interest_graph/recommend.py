@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 import uuid
@@ -14,16 +13,8 @@ import structlog
 
 from .catalogue_view import CatalogueView
 from .errors import InterestGraphError, ModelNotReadyError, NotFoundError, TransientError
-from .interest import scores_each, terms
-from .recommendation import (
-    Asked,
-    Because,
-    Query,
-    Recommendations,
-    RecommendedItem,
-    WhyEmpty,
-)
-from .recommendation_id import AnswerContext
+from .lists import Listed, Lists
+from .recommendation import Asked, Query, Recommendations, RecommendedItem
 from .serving_state import RequestState, Wanted
 from .top_k import top_k
 from .user_memory import UserMemory
@@ -32,18 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from .documents import Documents
-    from .history import HistoryEvent
-    from .interest import Interest
-    from .interest_encoder import Floats
     from .published_model import ModelShelf, PublishedModel
     from .serving_state import Manifest, Rider, ServingState
     from .settings import Settings
-    from .user_memory import KnownUser
 
 logger = structlog.get_logger(__name__)
-
-DECLARED_CATEGORY = 1.0
-"""What a category the user declared adds to an item's score before there are events."""
 
 
 class Recommender:
@@ -65,9 +49,6 @@ class Recommender:
         self._serving = serving
         self._items = items
         self._users = UserMemory(settings.user_memory_mib * 1024 * 1024)
-        self._seen_codes = [
-            settings.event_type_names.index(name) for name in settings.seen_event_types
-        ]
         self._last: Manifest | None = None
         self._rest_until = 0.0
 
@@ -125,33 +106,34 @@ class Recommender:
         states: Sequence[RequestState | InterestGraphError],
         began: float,
     ) -> list[Recommendations | InterestGraphError]:
-        """The lists; those whose states are of one manifest and catalogue are computed together."""
-        results: list[Recommendations | InterestGraphError] = []
-        pairs = zip(asked, states, strict=True)
-        for head, group in itertools.groupby(pairs, lambda pair: _head(pair[1])):
-            if head is None:
-                results += [state for _, state in group if isinstance(state, InterestGraphError)]
-                continue
-            together = [(one, state) for one, state in group if isinstance(state, RequestState)]
-            try:
-                results += self._answers_of(self.synchronise(*head), together)
-            except TransientError:
-                results += self._without_redis([one for one, _ in together], began)
-            except InterestGraphError as error:
-                results += [error for _ in together]
-        return results
+        """The lists; the states are of one moment."""
+        together = [
+            (one, state)
+            for one, state in zip(asked, states, strict=True)
+            if isinstance(state, RequestState)
+        ]
+        answers = iter(self._answers_of(together, began) if together else ())
+        return [
+            state if isinstance(state, InterestGraphError) else next(answers) for state in states
+        ]
 
     def _answers_of(
-        self, model: PublishedModel, together: Sequence[tuple[Asked, RequestState]]
+        self, together: Sequence[tuple[Asked, RequestState]], began: float
     ) -> list[Recommendations | InterestGraphError]:
-        """The lists of one moment of the model."""
-        now = self.clock()
-        as_of = int(now) // 60 * 60
-        known = [self._users.take(one.user_id, state.user, model) for one, state in together]
-        values = scores_each(model.matrix, [user.interest(model.encoder, as_of) for user in known])
-        return _each(
-            partial(self._answer, one.query, state, user, model, scored, now)
-            for (one, state), user, scored in zip(together, known, values, strict=True)
+        """The lists of those that Redis says something of."""
+        _, head = together[0]
+        try:
+            model = self.synchronise(head.manifest, head.catalog_revision)
+        except TransientError:
+            return self._without_redis([one for one, _ in together], began)
+        except InterestGraphError as error:
+            return [error for _ in together]
+        lists = Lists(self.settings, model, self.view, self.clock())
+        return lists.answers(
+            [
+                Listed(one.query, state, self._users.take(one.user_id, state.user, model))
+                for one, state in together
+            ]
         )
 
     def synchronise(self, manifest: Manifest | None, catalog_revision: int) -> PublishedModel:
@@ -211,112 +193,16 @@ class Recommender:
                 for found in top_k(values, k)
             ]
 
-    def _answer(
-        self,
-        query: Query,
-        state: RequestState,
-        known: KnownUser,
-        model: PublishedModel,
-        values: Floats,
-        now: float,
-    ) -> Recommendations:
-        """The list, under an id that says what it was computed from; `values` are the scores."""
-        matrix = model.matrix
-        as_of = int(now) // 60 * 60
-        felt = known.interest(model.encoder, as_of)
-        declared = state.user.declared
-        bonus, liked = declared_amount(felt), self.view.in_categories(declared)
-        if declared:
-            values[liked] += bonus
-        values += self.view.barrier(now)
-        if query.category:
-            values[~self.view.in_category(query.category)] = -np.inf
-        if query.exclude_seen:
-            values[known.seen_rows(self.view, self._seen_codes)] = -np.inf
-        if query.exclude:
-            values[[matrix.row_of[i] for i in query.exclude if i in matrix.row_of]] = -np.inf
-        rows = top_k(values, query.k)
-        items = self._scored(model, felt, rows, [bonus if liked[row] else 0.0 for row in rows])
-        items.sort(key=lambda item: (-item.score, item.item_id))
-        eligible = [item for item in items if self.view.is_eligible(item.item_id, now)]
-        context = AnswerContext(
-            model_version=model.model_version,
-            epoch=matrix.epoch,
-            as_of=as_of,
-            history_revision=state.history_revision,
-            catalog_revision=self.view.revision,
-            digest=known.digest,
-            declared=declared,
-        )
-        return Recommendations(
-            recommendation_id=context.new_id(),
-            model_version=model.model_version,
-            history_revision=state.history_revision,
-            items=eligible,
-            why_empty=None if eligible else self._why_empty(model, query, known, now),
-            ineligible=len(items) - len(eligible),
-        )
-
-    def _why_empty(
-        self, model: PublishedModel, query: Query, known: KnownUser, now: float
-    ) -> WhyEmpty:
-        """What each rule took away."""
-        eligible = self.view.eligible(now)
-        candidates = np.ones(len(eligible), dtype=np.bool_)
-        if query.category:
-            candidates = self.view.in_category(query.category)
-        seen, excluded = np.zeros_like(candidates), np.zeros_like(candidates)
-        if query.exclude_seen:
-            seen[known.seen_rows(self.view, self._seen_codes)] = True
-        rows = model.matrix.row_of
-        excluded[[rows[item_id] for item_id in query.exclude if item_id in rows]] = True
-        return WhyEmpty(
-            candidates=int(candidates.sum()),
-            hidden=int((candidates & ~eligible).sum()),
-            already_seen=int((candidates & eligible & seen).sum()),
-            excluded=int((candidates & eligible & ~seen & excluded).sum()),
-        )
-
-    def _scored(
-        self, model: PublishedModel, felt: Interest, rows: Sequence[int], bonuses: Sequence[float]
-    ) -> list[RecommendedItem]:
-        """Items with their exact scores: the sums of their contributions."""
-        found = terms(model.matrix, model.encoder, felt, rows)
-        of_events = found.of_events
-        exact = (of_events.sum(0) + found.bias).tolist()
-        if not felt.events:
-            chosen = ["cold_start" if bonus else "popular" for bonus in bonuses]
-            return [
-                self._item(model, row, score + bonus, how)
-                for row, score, bonus, how in zip(rows, exact, bonuses, chosen, strict=True)
-            ]
-        best = of_events.argmax(0).tolist() if rows else []
-        because = {event: self._because(felt.events[event]) for event in set(best)}
-        return [
-            self._item(model, row, score + bonus, "personal", because[event])
-            for row, score, bonus, event in zip(rows, exact, bonuses, best, strict=True)
-        ]
-
-    def _because(self, event: HistoryEvent) -> Because:
-        """An event as a reason."""
-        return Because(
-            event_id=event.event_id,
-            event_type=self.settings.event_type_names[event.event_type],
-            item_id=event.item_id,
-            title=self.view.title(event.item_id),
-        )
-
     def _item(
         self,
         model: PublishedModel,
         row: int,
         score: float,
         chosen: str,
-        because: Because | None = None,
     ) -> RecommendedItem:
-        """An item of a list."""
+        """An item of a list that is nobody's."""
         item_id = model.matrix.item_ids[row]
-        return RecommendedItem(item_id, self.view.title(item_id), score, chosen, because)
+        return RecommendedItem(item_id, self.view.title(item_id), score, chosen)
 
     def _degraded(self, query: Query) -> Recommendations:
         """Popular items from memory while the serving state is away, marked as such."""
@@ -342,13 +228,6 @@ class Recommender:
         )
 
 
-def _head(state: RequestState | InterestGraphError) -> tuple[Manifest | None, int] | None:
-    """What is published, and the catalogue's revision; None of an error."""
-    if isinstance(state, InterestGraphError):
-        return None
-    return state.manifest, state.catalog_revision
-
-
 def _each(
     lists: Iterable[Callable[[], Recommendations]],
 ) -> list[Recommendations | InterestGraphError]:
@@ -360,8 +239,3 @@ def _each(
         except InterestGraphError as error:
             results.append(error)
     return results
-
-
-def declared_amount(felt: Interest) -> float:
-    """What a declared category adds: it fades as events tell more."""
-    return DECLARED_CATEGORY / (1.0 + len(felt.events))

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from interest_graph.history import HistoryEvent
-from interest_graph.interest import interest, scores
+from interest_graph.interest import interest
 from interest_graph.interest_encoder import InterestEncoder
 from interest_graph.item_matrix import ItemMatrix
+from interest_graph.scores import scores
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,11 @@ from interest_graph.errors import (
     NotFoundError,
     ServingStateUnavailableError,
 )
-from interest_graph.interest import interest, scores
+from interest_graph.interest import interest
 from interest_graph.item_matrix import ItemDelta
 from interest_graph.recommendation import Query
 from interest_graph.redis_client import connect
+from interest_graph.scores import scores
 from interest_graph.serving_state import ServingState
 from tests.integration.published_directory import DIM, FIRST, SECOND
 from tests.integration.shop import ITEMS, NOW, Shop, rfc3339

@@ -1,4 +1,4 @@
-"""The interest of a user and the scores that follow from it."""
+"""The interest of a user."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 
 from interest_graph.errors import CheckpointError
 from interest_graph.history import HistoryEvent
-from interest_graph.interest import (
-    contributions,
-    encode,
-    interest,
-    interest_at,
-    scores,
-    terms,
-)
+from interest_graph.interest import encode, interest, interest_at
 from interest_graph.interest_encoder import InterestEncoder, at_knots
 from interest_graph.item_matrix import ItemDelta, ItemMatrix
 
@@ -87,25 +80,6 @@ events = st.builds(
 )
 
 
-@given(st.lists(events, max_size=20), st.integers(0, 5))
-@settings(deadline=None)
-def test_contributions_sum_to_the_score(history: list[HistoryEvent], seed: int) -> None:
-    """For any user and model every item's score is the sum of its contributions."""
-    encoder, matrix = make_encoder(seed), make_matrix(seed)
-    found = interest(encoder, matrix, history, NOW)
-    fast = scores(matrix, found)
-    together = terms(matrix, encoder, found, range(ITEMS))
-    exact = together.of_events.sum(0) + together.bias
-    np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
-    for row in range(ITEMS):
-        alone = contributions(matrix, encoder, found, row)
-        total = alone.interest.sum() + alone.item_graph.sum() + alone.bias
-        assert alone.score == pytest.approx(total, rel=1e-9)
-        assert alone.score == pytest.approx(exact[row], rel=1e-12)
-        np.testing.assert_array_equal(alone.interest, together.interest[:, row])
-        np.testing.assert_array_equal(alone.item_graph, together.item_graph[:, row])
-
-
 @given(st.lists(events, max_size=20))
 @settings(deadline=None)
 def test_an_interest_counts_the_newest_known_events(history: list[HistoryEvent]) -> None:
@@ -134,37 +108,6 @@ def test_an_interest_is_a_pure_function(history: list[HistoryEvent], random: obj
     other = interest(encoder, matrix, shuffled, NOW // 60 * 60 + 59)
     np.testing.assert_array_equal(one.embedding, other.embedding)
     np.testing.assert_array_equal(one.gamma, other.gamma)
-
-
-def test_without_events_the_bias_alone_scores() -> None:
-    """A user without events has an interest of zeros, and popularity ranks the items."""
-    encoder, matrix = make_encoder(), make_matrix()
-    nothing = interest(encoder, matrix, [], NOW)
-    assert len(nothing.rows) == 0
-    np.testing.assert_array_equal(nothing.embedding, np.zeros(DIM))
-    np.testing.assert_array_equal(scores(matrix, nothing), matrix.bias)
-
-
-def test_removing_an_event_with_held_weights_changes_the_score_by_its_contribution() -> None:
-    """With α and γ fixed a score without one event lacks exactly that event's terms."""
-    encoder, matrix = make_encoder(), make_matrix()
-    history = [HistoryEvent(NOW * 1000 - n, f"e{n}", f"item-{n}", n % TYPES) for n in range(5)]
-    full = interest(encoder, matrix, history, NOW)
-    for row in range(ITEMS):
-        whole = contributions(matrix, encoder, full, row)
-        keep = np.arange(5) != 2
-        part = type(full)(
-            full.rows[keep],
-            full.alpha[keep],
-            full.gamma[keep],
-            full.again[keep],
-            full.embedding,
-            full.query,
-            (),
-            0,
-        )
-        without = contributions(matrix, encoder, part, row).score
-        assert whole.score - without == pytest.approx(whole.interest[2] + whole.item_graph[2])
 
 
 @given(st.lists(events, max_size=20), st.integers(0, 10**6))

@@ -1,0 +1,113 @@
+"""Scores of items for interests, and the terms that they are sums of."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from interest_graph.history import HistoryEvent
+from interest_graph.interest import interest
+from interest_graph.scores import Scorer, contributions, scores
+from tests.unit.interest_graph.test_interest import (
+    DIM,
+    ITEMS,
+    NOW,
+    TYPES,
+    events,
+    make_encoder,
+    make_matrix,
+)
+
+histories = st.lists(events, max_size=20)
+
+rows_of_items = st.lists(st.integers(0, ITEMS - 1), max_size=ITEMS, unique=True)
+
+
+@given(st.lists(st.tuples(histories, rows_of_items), min_size=1, max_size=4), st.integers(0, 5))
+@settings(deadline=None)
+def test_terms_are_the_same_bits_alone_and_among_others(
+    asked: list[tuple[list[HistoryEvent], list[int]]], seed: int
+) -> None:
+    """Whoever and whatever else is asked for, an item's terms for a user are its contributions."""
+    encoder, matrix = make_encoder(seed), make_matrix(seed)
+    found = [interest(encoder, matrix, history, NOW) for history, _ in asked]
+    chosen = [np.array(rows, dtype=np.int64) for _, rows in asked]
+    every = Scorer(matrix, found).terms(encoder, chosen)
+    for of_user, terms, rows in zip(found, every, chosen, strict=True):
+        for place, row in enumerate(rows):
+            alone = contributions(matrix, encoder, of_user, row)
+            np.testing.assert_array_equal(terms.interest[:, place], alone.interest)
+            np.testing.assert_array_equal(terms.item_graph[:, place], alone.item_graph)
+            np.testing.assert_array_equal(terms.edge_weight[:, place], alone.edge_weight)
+            assert terms.bias[place] == alone.bias
+            total = alone.interest.sum() + alone.item_graph.sum() + alone.bias
+            assert alone.score == pytest.approx(total, rel=1e-9)
+            exact = terms.of_events.sum(0) + terms.bias
+            assert alone.score == pytest.approx(exact[place], rel=1e-12)
+
+
+@given(st.lists(histories, min_size=1, max_size=4), st.integers(0, 5))
+@settings(deadline=None)
+def test_contributions_sum_to_the_score(sent: list[list[HistoryEvent]], seed: int) -> None:
+    """For any users and model every item's score is the sum of its contributions."""
+    encoder, matrix = make_encoder(seed), make_matrix(seed)
+    found = [interest(encoder, matrix, history, NOW) for history in sent]
+    together = Scorer(matrix, found).scores()
+    for one, fast in zip(found, together, strict=True):
+        exact = [contributions(matrix, encoder, one, row).score for row in range(ITEMS)]
+        np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(scores(matrix, one), exact, rtol=1e-4, atol=1e-4)
+
+
+def test_what_bars_an_item_bars_it_for_everybody() -> None:
+    """A barrier is added to the scores of every interest."""
+    encoder, matrix = make_encoder(), make_matrix()
+    history = [HistoryEvent(NOW * 1000, "e", "item-0", 0)]
+    found = [interest(encoder, matrix, sent, NOW) for sent in (history, [])]
+    barrier = np.where(np.arange(ITEMS) % 2, -np.inf, 0).astype(np.float32)
+    scorer = Scorer(matrix, found)
+    np.testing.assert_array_equal(scorer.scores(barrier), scorer.scores() + barrier)
+
+
+def test_a_weight_beyond_all_numbers_spoils_nobody_elses_scores() -> None:
+    """Where there is no edge nothing is added, neither to the last item of another user."""
+    encoder, matrix = make_encoder(), make_matrix()
+    sent = [[HistoryEvent(NOW * 1000, "e", f"item-{row}", 0)] for row in range(ITEMS)]
+    found = [interest(encoder, matrix, history, NOW) for history in sent]
+    endless = [replace(one, gamma=np.full(1, np.inf, np.float32)) for one in found]
+    with np.errstate(invalid="ignore"):
+        mixed = Scorer(matrix, [found[0], *endless]).scores()
+    np.testing.assert_allclose(mixed[0], scores(matrix, found[0]), rtol=1e-5, atol=1e-5)
+
+
+def test_without_events_the_bias_alone_scores() -> None:
+    """A user without events has an interest of zeros, and popularity ranks the items."""
+    encoder, matrix = make_encoder(), make_matrix()
+    nothing = interest(encoder, matrix, [], NOW)
+    assert len(nothing.rows) == 0
+    np.testing.assert_array_equal(nothing.embedding, np.zeros(DIM))
+    np.testing.assert_array_equal(scores(matrix, nothing), matrix.bias)
+
+
+def test_removing_an_event_with_held_weights_changes_the_score_by_its_contribution() -> None:
+    """With α and γ fixed a score without one event lacks exactly that event's terms."""
+    encoder, matrix = make_encoder(), make_matrix()
+    history = [HistoryEvent(NOW * 1000 - n, f"e{n}", f"item-{n}", n % TYPES) for n in range(5)]
+    full = interest(encoder, matrix, history, NOW)
+    for row in range(ITEMS):
+        whole = contributions(matrix, encoder, full, row)
+        keep = np.arange(5) != 2
+        part = type(full)(
+            full.rows[keep],
+            full.alpha[keep],
+            full.gamma[keep],
+            full.again[keep],
+            full.embedding,
+            full.query,
+            (),
+            0,
+        )
+        without = contributions(matrix, encoder, part, row).score
+        assert whole.score - without == pytest.approx(whole.interest[2] + whole.item_graph[2])
