@@ -65,7 +65,7 @@ def _warm_up(state: WorkerState) -> None:
 
     @celeryd_after_setup.connect(weak=False)
     def note_queues(instance: Any, **_: object) -> None:
-        queues.extend(instance.app.amqp.queues)
+        queues.extend(instance.app.amqp.queues.consume_from)
 
     @worker_process_init.connect(weak=False)
     def load_model(**_: object) -> None:
