@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from interest_graph.services import Services
 
 BLOCK_MS = 200
+SOON_MS = 20
+"""As long as it waits for entries while nodes wait for update workers."""
+GATHER_S = 0.1
+"""From one read to the next at least, unless it was full: transactions are dearer than rows."""
 AGAIN_S = 10.0
 PAUSE_S = 1.0
 KEEPS_A_LEASE = 5
@@ -75,6 +79,7 @@ class IngestWorker:
         self._most = services.settings.ingest_batch
         self._doubts = Doubts(services.log)
         self._stopping = threading.Event()
+        self._next_read = 0.0
         self._next_keep = 0.0
         self._next_again = 0.0
         self._next_sweep = 0.0
@@ -100,10 +105,12 @@ class IngestWorker:
         """One round: what is in hand, what is new, who is in doubt; now and then what failed."""
         self._keep_leases()
         self._ingest(self._in_hand)  # when a server was away: nothing newer may pass it
-        entries = self._reader.read(self._services.settings.ingest_batch, BLOCK_MS)
+        entries = self._read()
         if not self._leases.partitions:
             self._stopping.wait(BLOCK_MS / 1000)
         self._ingest(entries)
+        if self._wake_ups.waiting:
+            self._wake_ups.send()
         if SWEEPER in self._leases.partitions:
             self._put_right()
         now = time.monotonic()
@@ -115,6 +122,15 @@ class IngestWorker:
             self._observe()
             self._wake_ups.sweep(self._services.graph)
             self._wake_ups.resume_roll_out(self._services.graph, self._services.serving)
+
+    def _read(self) -> list[Entry]:
+        """What is new; what comes within moments of each other is read together."""
+        self._stopping.wait(max(0.0, self._next_read - time.monotonic()))
+        most = self._services.settings.ingest_batch
+        entries = self._reader.read(most, SOON_MS if self._wake_ups.waiting else BLOCK_MS)
+        if len(entries) < most:
+            self._next_read = time.monotonic() + GATHER_S
+        return entries
 
     def _keep_leases(self) -> None:
         """Renew the leases in time, and follow what that changes."""

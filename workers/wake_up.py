@@ -12,7 +12,7 @@ from interest_graph.graph import reads
 from interest_graph.redis_client import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from celery import Celery
 
@@ -25,42 +25,69 @@ REFRESH_ITEMS = "interest_graph.refresh_items"
 FINISH_ROLL_OUT = "interest_graph.finish_roll_out"
 REFRESH_QUEUE = "refresh"
 TRAINING_QUEUE = "training"
-MAX_QUEUED = 200
-MAX_SWEPT = 4096
+MAX_QUEUED = 4
+"""Messages beyond which none is sent: what waits meanwhile goes together, the more the busier."""
+MAX_WAITING = 4096
+"""Ids of a kind that are kept until there is room; the others are left to the sweeper."""
 
 logger = structlog.get_logger(__name__)
 
 
 class WakeUps:
-    """Sends wake-ups, unless so many wait already that more would only say the same again."""
+    """Sends wake-ups, a few at a time: what comes while update workers are busy is put together.
+
+    So a batch is as large as the workers are behind, up to `refresh_batch`, and nobody waits behind
+    a long queue of small ones.
+    """
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         self._app = app
         self._settings = settings
         self._broker = connect(settings.broker_url, settings)
+        # Users first: theirs is the change that somebody watches, and it is quick.
+        self._waiting: dict[str, dict[str, None]] = {REFRESH_USERS: {}, REFRESH_ITEMS: {}}
 
-    def send(self, user_ids: Iterable[str], item_ids: Iterable[str]) -> None:
-        """Wake update workers for these nodes; a broker that is away is no error."""
+    @property
+    def waiting(self) -> bool:
+        """Whether there are nodes that nobody was woken for yet."""
+        return any(self._waiting.values())
+
+    def send(self, user_ids: Iterable[str] = (), item_ids: Iterable[str] = ()) -> None:
+        """Wake update workers for these nodes and those that wait, as far as there is room.
+
+        A broker that is away is no error.
+        """
+        for ids, waiting in zip((user_ids, item_ids), self._waiting.values(), strict=True):
+            room = MAX_WAITING - len(waiting)
+            waiting.update(dict.fromkeys(sorted({*ids} - waiting.keys())[:room]))
         try:
-            if self.queued() >= MAX_QUEUED:
-                return
-            # Users first: theirs is the change that somebody watches, and it is quick.
-            for name, ids in ((REFRESH_USERS, user_ids), (REFRESH_ITEMS, item_ids)):
-                for chunk in _chunks(sorted(ids), self._settings.refresh_batch):
-                    self._app.send_task(name, args=[chunk], queue=REFRESH_QUEUE)
+            self._send_what_waits()
         except (redis.RedisError, OperationalError, OSError) as error:
             logger.warning("wake_up_not_sent", error=type(error).__name__)
+            for waiting in self._waiting.values():
+                waiting.clear()
+
+    def _send_what_waits(self) -> None:
+        """Fill the queue, users and items by turns, those that wait longest first."""
+        room = MAX_QUEUED - self.queued() if self.waiting else 0
+        while self.waiting and room > 0:
+            for name, waiting in self._waiting.items():
+                if batch := list(waiting)[: self._settings.refresh_batch]:
+                    self._app.send_task(name, args=[batch], queue=REFRESH_QUEUE)
+                    room -= 1
+                    for identifier in batch:
+                        del waiting[identifier]
 
     def sweep(self, graph: GraphStore) -> None:
-        """Wake update workers for what has stayed stale, when their queue is empty."""
+        """Wake update workers for what has stayed stale, when nobody else waits."""
         try:
-            if self.queued():
+            if self.waiting or self.queued():
                 return
         except redis.RedisError:
             return
         self.send(
-            graph.read(lambda tx: reads.list_stale_users(tx, MAX_SWEPT)),
-            graph.read(lambda tx: reads.list_stale_items(tx, MAX_SWEPT)),
+            graph.read(lambda tx: reads.list_stale_users(tx, MAX_WAITING)),
+            graph.read(lambda tx: reads.list_stale_items(tx, MAX_WAITING)),
         )
 
     def resume_roll_out(self, graph: GraphStore, serving: ServingState) -> None:
@@ -82,8 +109,3 @@ class WakeUps:
 def roll_out_unfinished(in_service: str | None, manifest: Manifest | None) -> bool:
     """Whether the graph names a model that is not published: a roll-out goes on, or has died."""
     return in_service is not None and (manifest is None or manifest.model_version != in_service)
-
-
-def _chunks(ids: Sequence[str], size: int) -> Iterable[list[str]]:
-    """Lists of at most `size` ids."""
-    return (list(ids[start : start + size]) for start in range(0, len(ids), size))

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from interest_graph.errors import GraphUnavailableError
 from interest_graph.settings import Settings
-from workers.wake_up import MAX_QUEUED, REFRESH_ITEMS, REFRESH_USERS, WakeUps
+from workers.wake_up import MAX_QUEUED, MAX_WAITING, REFRESH_ITEMS, REFRESH_USERS, WakeUps
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -65,13 +65,13 @@ def graph_of(*stale: str) -> GraphStore:
 
 
 def test_ids_are_sent_in_batches() -> None:
-    """Users go first, each message holds a batch of sorted ids, and none is left out."""
+    """Users and items by turns, users first; each message holds a batch, and none is left out."""
     outbox = Outbox()
     wake_ups(outbox, refresh_batch=2).send({"u-3", "u-1", "u-2"}, {"i-1"})
     assert outbox.sent == [
         (REFRESH_USERS, ["u-1", "u-2"]),
-        (REFRESH_USERS, ["u-3"]),
         (REFRESH_ITEMS, ["i-1"]),
+        (REFRESH_USERS, ["u-3"]),
     ]
 
 
@@ -96,13 +96,36 @@ def test_a_real_client_without_a_broker_is_no_error() -> None:
     found._broker.close()
 
 
-def test_a_long_queue_is_not_made_longer() -> None:
-    """When enough wake-ups wait, no more are sent: what is stale stands in the graph."""
+def test_what_comes_while_the_workers_are_busy_goes_together() -> None:
+    """A long queue is not made longer; what waits for room is sent in one message, each id once."""
     outbox = Outbox()
-    wake_ups(outbox, queued=MAX_QUEUED).send(["u-1"], ["i-1"])
+    busy = wake_ups(outbox, queued=MAX_QUEUED)
+    for user_id in ("u-2", "u-1", "u-2", "u-3"):
+        busy.send([user_id], ["i-1"])
     assert outbox.sent == []
-    wake_ups(outbox, queued=MAX_QUEUED - 1).send(["u-1"], [])
-    assert outbox.sent == [(REFRESH_USERS, ["u-1"])]
+    assert busy.waiting
+    busy._broker = wake_ups(outbox, queued=MAX_QUEUED - 1)._broker
+    busy.send()
+    assert outbox.sent == [(REFRESH_USERS, ["u-2", "u-1", "u-3"]), (REFRESH_ITEMS, ["i-1"])]
+    assert not busy.waiting
+
+
+def test_what_waits_is_bounded() -> None:
+    """More than the sweeper would find at once is left to it."""
+    outbox = Outbox()
+    busy = wake_ups(outbox, queued=MAX_QUEUED)
+    busy.send([f"u-{number}" for number in range(MAX_WAITING + 10)])
+    busy.send(["late"])
+    busy._broker = wake_ups(outbox, queued=-MAX_WAITING)._broker
+    busy.send()
+    assert sum(len(ids) for _, ids in outbox.sent) == MAX_WAITING
+
+
+def test_after_an_error_nothing_waits() -> None:
+    """Otherwise the sweeper, which lets those that wait go first, would never come."""
+    away = wake_ups(Outbox(redis.ConnectionError("away")))
+    away.send(["u-1"], ["i-1"])
+    assert not away.waiting
 
 
 def test_the_sweeper_waits_for_an_empty_queue() -> None:
