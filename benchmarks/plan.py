@@ -58,7 +58,10 @@ STEPS = (
         "freshness",
         "freshness",
         ("--shop", "beauty", "--seconds", "600", "--events-per-s", "200", "--lists-per-s", "500"),
-        ("--shop", "small", "--seconds", "10", "--events-per-s", "20", "--lists-per-s", "20"),
+        (
+            *("--shop", "small", "--seconds", "10", "--warm-up", "5"),
+            *("--events-per-s", "20", "--lists-per-s", "20"),
+        ),
         15,
     ),
     Step("ingest", "ingest", (), ("--events", "2000"), 2),

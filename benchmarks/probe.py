@@ -17,7 +17,7 @@ MATCH (user:User {user_id: $user_id})-[e:CLICKED {event_id: $event_id}]->()
 WHERE user.refreshed_revision = user.facts_revision AND user.stale_since IS NULL
 RETURN 1 AS found"""
 PATIENCE_S = 60.0
-POLL_S = 0.005
+POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
