@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Response, g, request
@@ -14,7 +14,8 @@ from interest_graph.accepted import Accepted, Status
 from interest_graph.cleaning import Flag
 from interest_graph.errors import Fault, InvalidEventError
 from interest_graph.event import Event, EventInput, parse_event
-from interest_graph.settings import Settings
+from interest_graph.metrics import Metrics
+from interest_graph.settings import Durability, Settings
 
 from .access import scope
 from .answer import answer
@@ -31,6 +32,8 @@ events = APIBlueprint(
 
 Parsed = list[tuple[int, Event]]
 MAX_IDEMPOTENCY_KEY = 255
+REFUSED = "interest_graph.refused"
+"""Where the environment says why the log did not take the event: it was asked already."""
 OTHER_BODY = Fault("Idempotency-Key", "was sent before with another body in this place")
 
 
@@ -47,16 +50,19 @@ def send_events() -> Response:
     Sending the same again changes nothing; an event at fault does not sink the others. With an
     `Idempotency-Key`, events without an id get one that a retry gets again.
     """
+    if error := request.environ.get(REFUSED):
+        raise error
     g.derived = set()
     parse = _parser(_idempotency_key(), wired().settings)
     entries, many = read_entries(ndjson=True)
     parsed, invalid = parse_entries(entries, parse, many=many)
     accepted = services().events.accept([event for _, event in parsed])
     rejected = [*invalid, *_refused(accepted, parsed, many=many)]
-    _count(accepted, parsed, rejected)
+    count_events(wired().metrics, accepted, parsed, rejected)
     if len(rejected) == len(entries):
         raise InvalidEventError([fault for entry in rejected for fault in entry.faults])
-    return answer(_outcome(len(entries), accepted, parsed, rejected), 202)
+    durability = wired().settings.durability
+    return answer(outcome(len(entries), accepted, parsed, rejected, durability), 202)
 
 
 def _parser(sent: str, settings: Settings) -> Callable[[int, Any], Event]:
@@ -100,8 +106,12 @@ def _refused(accepted: Accepted, parsed: Parsed, *, many: bool) -> list[Rejected
     return refused
 
 
-def _outcome(
-    count: int, accepted: Accepted, parsed: Parsed, rejected: list[Rejected]
+def outcome(
+    count: int,
+    accepted: Accepted,
+    parsed: Parsed,
+    rejected: Sequence[Rejected],
+    durability: Durability,
 ) -> AcceptedOut:
     """The answer: an id for every event that is in the log."""
     ids: list[str | None] = [None] * count
@@ -118,13 +128,14 @@ def _outcome(
             for position, reason in accepted.flagged
         ],
         rejected=faults_out(rejected),
-        durability=wired().settings.durability,
+        durability=durability,
     )
 
 
-def _count(accepted: Accepted, parsed: Parsed, rejected: list[Rejected]) -> None:
+def count_events(
+    metrics: Metrics, accepted: Accepted, parsed: Parsed, rejected: Sequence[Rejected]
+) -> None:
     """Measure."""
-    metrics = wired().metrics
     fresh = [
         event
         for (_, event), status in zip(parsed, accepted.statuses, strict=True)

@@ -4,7 +4,8 @@
 request over when its header is there, and the application then waits for the body: one client that
 sends a byte a second would hold a whole process. Here a request is handed over when its body is
 there. Then it is answered at once, one at a time: the work is computing, not waiting. Plain
-requests for lists go another way, several at a time (`short_way.py`).
+requests for lists go another way, several at a time (`short_way.py`), and so do single events
+(`events_short_way.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from interest_graph.errors import InterestGraphError
 from .access import KEY, RATE, bearer_token
 from .app import create_app
 from .body import BODY_FAULT, MAX_BODY_BYTES, BodyFault
+from .events import REFUSED
+from .events_short_way import EventsShortWay
 from .short_way import ShortWay
 from .wiring import wiring_of
 
@@ -53,6 +56,7 @@ class Gateway:
         self._app = app
         self._keys = wiring_of(app.extensions).keys
         self._short_way = ShortWay(wiring_of(app.extensions))
+        self._events_short_way = EventsShortWay(wiring_of(app.extensions))
         self._timeout_s = timeout_s
         self._waiting = 0
 
@@ -62,7 +66,6 @@ class Gateway:
             await _send(send, *found)
             return
         environ = environ_of(scope)
-        environ |= {name: scope[name] for name in (KEY, RATE) if name in scope}
         body = b""
         try:
             if self._expects_body(environ):
@@ -73,6 +76,10 @@ class Gateway:
             environ[BODY_FAULT] = BodyFault.BUSY
         except ClientGoneError:
             return
+        if (found := self._events_short_way.answer(scope, body)) is not None:
+            await _send(send, *found)
+            return
+        environ |= {name: scope[name] for name in (KEY, RATE, REFUSED) if name in scope}
         if "HTTP_TRANSFER_ENCODING" in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.input"] = io.BytesIO(body)

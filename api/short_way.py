@@ -15,25 +15,20 @@ import itertools
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from interest_graph.errors import InterestGraphError
 from interest_graph.recommendation import Asked, Query, Recommendations
 
-from .access import KEY, RATE, bearer_token
+from .plain_request import plain_request, told
 from .recommendations import counted_json
-from .request_context import SECURITY_HEADERS, measure, name_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from interest_graph.errors import InterestGraphError
 
-    from .rate_limit import Rate
+    from .plain_request import Answer
     from .wiring import Wiring
-
-    Headers: TypeAlias = list[tuple[bytes, bytes]]
-    Answer: TypeAlias = tuple[int, Headers, bytes]
 
 ROUTE = "/v1/users/<user_id>/recommendations"
 TOGETHER = 16
@@ -43,30 +38,20 @@ _QUERY = re.compile(rb"k=([1-9][0-9]{0,2})")
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
 _LONGEST = 200
 _OK = 200
-_ALWAYS = [
-    (b"content-type", b"application/json"),
-    *((name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()),
-]
 _PLAIN = Query()
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
-    """A request that the short way answers.
+class Waiting:
+    """A request for a list that waits for it.
 
     Args:
         asked: The list.
-        rate: What its key has left.
-        headers: Its header fields, by name.
-        started: `time.perf_counter()` when it began.
-        answer: Where its list is awaited; None leaves it to the application.
+        answer: Where it is awaited; None leaves it to the application.
     """
 
     asked: Asked
-    rate: Rate
-    headers: Mapping[bytes, bytes]
-    started: float
     answer: asyncio.Future[Recommendations | None]
 
 
@@ -79,7 +64,7 @@ class ShortWay:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._waiting: list[Plain] = []
+        self._waiting: list[Waiting] = []
 
     async def answer(self, scope: dict[str, Any]) -> Answer | None:
         """The answer to an ASGI request; None: ask the application."""
@@ -90,49 +75,25 @@ class ShortWay:
         query = _query(scope["query_string"])
         if path is None or query is None:
             return None
-        headers = dict(scope["headers"])
-        if len(headers) < len(scope["headers"]) or not headers.keys().isdisjoint(_UNUSUAL):
+        if not _UNUSUAL.isdisjoint(name for name, _ in scope["headers"]):
             return None
-        plain = self._allowed(scope, path[1].decode(), query, headers, started)
+        plain = plain_request(scope, "read", self._wiring, started)
         if plain is None:
             return None
-        found = await self._list(plain)
-        return None if found is None else self._told(plain, found)
+        found = await self._list(Asked(path[1].decode(), query, plain.key))
+        if found is None:
+            return None
+        body = counted_json(self._wiring.metrics, found)
+        return told(plain, self._wiring, "GET", ROUTE, _OK, body)
 
-    def _allowed(
-        self,
-        scope: dict[str, Any],
-        user_id: str,
-        query: Query,
-        headers: dict[bytes, bytes],
-        started: float,
-    ) -> Plain | None:
-        """The request, if its key may read lists and has some left."""
-        structlog.contextvars.clear_contextvars()
-        wiring = self._wiring
-        token = bearer_token(headers.get(b"authorization", b"").decode("latin-1"))
-        if not token:
-            return None
-        try:
-            key = scope[KEY] = wiring.keys.recall(token)
-        except InterestGraphError as error:
-            scope[KEY] = error
-            return None
-        if key is None or not key.allows("read"):
-            return None
-        rate = scope[RATE] = wiring.limiter.take(key.key_id, key.rate_limit_per_minute)
-        if not rate.allowed:
-            return None
-        asked = Asked(user_id, query, wiring.keys.check(token))
-        answer = asyncio.get_running_loop().create_future()
-        return Plain(asked, rate, headers, started, answer)
-
-    async def _list(self, plain: Plain) -> Recommendations | None:
-        """Its list, computed with all others that wait when the loop comes to it."""
-        self._waiting.append(plain)
+    async def _list(self, asked: Asked) -> Recommendations | None:
+        """A list, computed with all others that wait when the loop comes to it."""
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(asked, loop.create_future())
+        self._waiting.append(waiting)
         if len(self._waiting) == 1:
-            asyncio.get_running_loop().call_soon(self._answer_waiting)
-        return await plain.answer
+            loop.call_soon(self._answer_waiting)
+        return await waiting.answer
 
     def _answer_waiting(self) -> None:
         """Compute what is waited for longest; between two times others have their turn."""
@@ -158,23 +119,6 @@ class ShortWay:
         for _ in asked:
             seconds.observe(took_s)
         return found
-
-    def _told(self, plain: Plain, found: Recommendations) -> Answer:
-        """The answer, counted and logged."""
-        sent, parent = (
-            plain.headers.get(name, b"").decode("latin-1")
-            for name in (b"x-request-id", b"traceparent")
-        )
-        request_id = name_request(sent, parent)
-        body = counted_json(self._wiring.metrics, found)
-        fields = {
-            "x-request-id": request_id,
-            "content-length": str(len(body)),
-            **plain.rate.headers,
-        }
-        own = [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.items()]
-        measure(self._wiring.metrics, "GET", ROUTE, _OK, plain.started)
-        return _OK, _ALWAYS + own, body
 
 
 def _query(sent: bytes) -> Query | None:

@@ -308,6 +308,12 @@ class ApiKeyStore:
             self._remembered[key_id] = _Remembered(self._clock(), record, key)
         return key
 
+    def record(self, key_id: str) -> bytes:
+        """The record of a key as it was read last; empty when none is remembered."""
+        with self._lock:
+            found = self._remembered.get(key_id)
+        return found.record if found else b""
+
     def now(self) -> float:
         """Seconds since 1970."""
         return self._clock()
@@ -328,6 +334,11 @@ class KeyCheck:
     def field(self) -> tuple[str, str]:
         """The record's place: name of the hash and of the field."""
         return KEYS, key_id_of(self.token) or ""
+
+    @property
+    def record(self) -> bytes:
+        """The record as it was read last; empty when none is remembered."""
+        return self.store.record(key_id_of(self.token) or "")
 
     def hear(self, record: bytes | None) -> None:
         """Take the answer.

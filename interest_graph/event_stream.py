@@ -18,6 +18,7 @@ from .cleaning import is_live
 from .entry import Entry, entry_of
 from .errors import (
     LeaseLostError,
+    RevokedKeyError,
     SettingsError,
     StreamFullError,
     StreamUnavailableError,
@@ -25,13 +26,14 @@ from .errors import (
 from .history import pack
 from .lease import Lease, read_leases
 from .partition import partition_of, user_of
-from .redis_client import script, stream_rows, translated
+from .redis_client import call, script, stream_rows, translated
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import redis
 
+    from .api_key import KeyCheck
     from .event import Event
     from .settings import Settings
 
@@ -63,18 +65,48 @@ class EventStream:
         self._acknowledge = script(client, "acknowledge")
         self._bury = script(client, "bury")
 
-    def accept(self, events: Sequence[Event]) -> Accepted:
+    def accept(self, events: Sequence[Event], key: KeyCheck | None = None) -> Accepted:
         """Accept events: duplicate check, log, histories and seen items in one atomic step.
+
+        Args:
+            events: Of one request.
+            key: The key that sent them, if it was recalled and not read: nothing is accepted unless
+                its record is what it was, which is seen in the same step.
 
         Raises:
             StreamFullError: The log is at its bound; nothing was accepted.
             StreamUnavailableError: Redis does not answer; sending again is safe.
+            RevokedKeyError: The record is another, or gone; nothing was accepted.
         """
         if not events:
             return Accepted((), (), 0)
+        record = key.record if key else b""
+        asked = self._asked(events, *(key.field if key else (keys.LEASES, "")), record)
+        with translated(StreamUnavailableError, "the event log"):
+            if key is None:
+                answer = self._accept(*asked)
+            else:
+                answer = call(self._accept, *asked) if record else b"CHANGED"
+        refused(answer, self._settings)
+        if answer == b"CHANGED":
+            msg = "the key was changed or revoked"
+            raise RevokedKeyError(msg)
+        revision, found, flags = answer
+        statuses = tuple(Status(status) for status in found)
+        return Accepted(
+            tuple(event.event_id for event in events),
+            statuses,
+            int(revision),
+            _flags(events, statuses, flags),
+        )
+
+    def _asked(
+        self, events: Sequence[Event], name: str, field: str, held: bytes
+    ) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of the script, for as long as a field of a hash holds something."""
         settings = self._settings
         seen_codes = {settings.event_type_names.index(name) for name in settings.seen_event_types}
-        names: list[str] = [keys.HISTORY_REVISION, keys.new_answer_key()]
+        names: list[str] = [keys.HISTORY_REVISION, keys.new_answer_key(), name]
         arguments: list[Any] = [
             settings.max_log_entries,
             settings.log_partitions,
@@ -87,6 +119,8 @@ class EventStream:
             settings.repeat_events,
             settings.repeat_window_s * 1000,
             keys.answer_kept_s(settings),
+            field,
+            held,
         ]
         for event in events:
             names += [
@@ -100,17 +134,7 @@ class EventStream:
             state = "flagged" if event.flagged else "live" if is_live(event, settings) else ""
             packed = pack([event.history_event])
             arguments += [event.to_json(), event.body_hash, packed, member, state]
-        with translated(StreamUnavailableError, "the event log"):
-            answer = self._accept(keys=names, args=arguments)
-        refused(answer, settings)
-        revision, found, flags = answer
-        statuses = tuple(Status(status) for status in found)
-        return Accepted(
-            tuple(event.event_id for event in events),
-            statuses,
-            int(revision),
-            _flags(events, statuses, flags),
-        )
+        return names, arguments
 
     @property
     def client(self) -> redis.Redis:

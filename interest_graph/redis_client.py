@@ -138,8 +138,8 @@ def script(client: redis.Redis, name: str, *, on_log: bool = False) -> Script:
     return client.register_script(text)
 
 
-def call(program: Script, names: Sequence[str], args: Sequence[str | bytes]) -> Any:
-    """Run a script that only reads, with the least ceremony.
+def call(program: Script, names: Sequence[str], args: Sequence[Any]) -> Any:
+    """Run a script that may run twice, with the least ceremony.
 
     The client's own way from a script to the socket costs as much as the answer; it is taken when
     the connection was dropped, with its retries, and with a server that does not know the script.

@@ -47,6 +47,7 @@ class EventTypeSettings(BaseModel):
     most_value: float | None = None
 
 
+Durability = Literal["always", "everysec"]
 DEFAULT_EVENT_TYPES = {
     "view": EventTypeSettings(relationship="VIEWED", weight=0.1),
     "click": EventTypeSettings(relationship="CLICKED", weight=0.2),
@@ -144,7 +145,7 @@ class Settings(BaseSettings):
     log_partitions: Annotated[int, Field(ge=1, le=64)] = 8
     """Partitions of the log, by a hash of the user's or item's id: at most so many ingest workers
     have something to do. Can be changed while the log is empty."""
-    durability: Literal["always", "everysec"] = "always"
+    durability: Durability = "always"
     """What the log's Redis must run with (`appendfsync`); checked at start."""
     ingest_batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
     """Entries the ingest worker moves into the graph in one transaction."""

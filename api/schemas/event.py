@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from interest_graph.cleaning import Flag  # noqa: TC001 pydantic reads it
+from interest_graph.settings import Durability  # noqa: TC001 as above
 
 from .answer_model import AnswerModel, RejectedOut
 
@@ -37,6 +36,6 @@ class AcceptedOut(AnswerModel):
         "training, and why."
     )
     rejected: list[RejectedOut] = Field(description="What was not accepted, and why.")
-    durability: Literal["always", "everysec"] = Field(
+    durability: Durability = Field(
         description="How the log is written to disk.", examples=["always"]
     )

@@ -1,23 +1,25 @@
 -- Accept all events of a request or none.
--- KEYS  history revision, where the answer is kept, then for each event: duplicate key, user, seen
---       items, partition of the log
+-- KEYS  history revision, where the answer is kept, a hash, then for each event: duplicate key,
+--       user, seen items, partition of the log
 -- ARGV  log bound, number of partitions, duplicate window in s, events a history keeps,
 --       seen items a user keeps, events a day, events a burst window, that window in s, repeats,
 --       their window in ms (beyond which live events are flagged; 0: never), seconds that the
---       answer is kept,
+--       answer is kept, a field of that hash and what it must hold ('': anything),
 --       then for each event: log entry (JSON), body hash, packed history entry, seen member or '',
 --       'live' when rates may flag it, 'flagged' when the entry is flagged already, or ''
 -- Returns {history_revision, status of each event, flag of each or ''}; the statuses: 0 accepted,
 --       1 duplicate, 2 conflict, 3 deleted user, 4 before the user was created again; or 'FULL',
---       'PARTITIONS'.
+--       'PARTITIONS', 'CHANGED' when the field holds something else.
 local bound, partitions, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local keep, seen_bound = tonumber(ARGV[4]), tonumber(ARGV[5])
 local day_limit, burst_limit, burst_window = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local repeat_limit, repeat_window, seconds = tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
-local count = (#KEYS - 2) / 4
+local field, held = ARGV[12], ARGV[13]
+local count = (#KEYS - 3) / 4
 local DAY = 86400
 local before = given(KEYS[2])
 if before then return before end
+if held ~= '' and redis.call('HGET', KEYS[3], field) ~= held then return 'CHANGED' end
 if not has_partitions(partitions) then return 'PARTITIONS' end
 local HEAD = 9 -- u48 time, u8 event type, u8 length of event_id, u8 length of item_id
 local TAIL = 8 -- u48 history revision, u16 length of the entry
@@ -34,7 +36,7 @@ local function compare(a, b)
 end
 
 local function argument(i, place)
-  return ARGV[11 + 5 * (i - 1) + place]
+  return ARGV[13 + 5 * (i - 1) + place]
 end
 
 local function occurred_at(history, start)
@@ -153,13 +155,13 @@ end
 
 local statuses, fresh, sent = {}, 0, {}
 for i = 1, count do
-  local duplicate_key, body = KEYS[4 * i - 1], argument(i, 2)
+  local duplicate_key, body = KEYS[4 * i], argument(i, 2)
   local known = sent[duplicate_key] or redis.call('GET', duplicate_key)
   if known then
     statuses[i] = known == body and 1 or 2
-  elseif redis.call('HEXISTS', KEYS[4 * i], 't') == 1 then
+  elseif redis.call('HEXISTS', KEYS[4 * i + 1], 't') == 1 then
     statuses[i] = 3
-  elseif occurred_at(argument(i, 3), 1) < tonumber(redis.call('HGET', KEYS[4 * i], 'c') or 0) then
+  elseif occurred_at(argument(i, 3), 1) < tonumber(redis.call('HGET', KEYS[4 * i + 1], 'c') or 0) then
     statuses[i] = 4
   else
     statuses[i], sent[duplicate_key], fresh = 0, body, fresh + 1
@@ -169,7 +171,7 @@ end
 -- for it would wait for ever after a resend.
 local function shown(revision)
   for i = 1, count do
-    local user = KEYS[4 * i]
+    local user = KEYS[4 * i + 1]
     if statuses[i] == 1 and redis.call('HEXISTS', user, 'r') == 1 then
       redis.call('HSET', user, 'r', revision)
     end
@@ -187,12 +189,12 @@ local revision, flags = redis.call('INCR', KEYS[1]), {}
 for i = 1, count do
   flags[i] = ''
   if statuses[i] == 0 then
-    local user, seen, member = kept(KEYS[4 * i]), KEYS[4 * i + 1], argument(i, 4)
+    local user, seen, member = kept(KEYS[4 * i + 1]), KEYS[4 * i + 2], argument(i, 4)
     local payload, entry, state = argument(i, 1), argument(i, 3), argument(i, 5)
     if state == 'live' then flags[i] = judged(user, entry) end
     if flags[i] ~= '' then payload = string.sub(payload, 1, -2) .. ',"flagged":"' .. flags[i] .. '"}' end
-    redis.call('XADD', KEYS[4 * i + 2], '*', 'kind', 'event', 'payload', payload)
-    redis.call('SET', KEYS[4 * i - 1], argument(i, 2), 'EX', window)
+    redis.call('XADD', KEYS[4 * i + 3], '*', 'kind', 'event', 'payload', payload)
+    redis.call('SET', KEYS[4 * i], argument(i, 2), 'EX', window)
     if flags[i] == '' and state ~= 'flagged' then
       user.history, user.size = insert(user.history, stamped(entry, revision), user.size)
       user.wrote = true

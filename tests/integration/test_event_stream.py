@@ -13,9 +13,15 @@ from hypothesis import strategies as st
 
 from interest_graph import redis_client as keys
 from interest_graph.accepted import Status
+from interest_graph.api_key import ApiKeyStore
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.documents import Documents
-from interest_graph.errors import SettingsError, StreamFullError, StreamUnavailableError
+from interest_graph.errors import (
+    RevokedKeyError,
+    SettingsError,
+    StreamFullError,
+    StreamUnavailableError,
+)
 from interest_graph.event_stream import EventStream
 from interest_graph.history import HistoryEvent, unpack
 from interest_graph.log_reader import LogReader
@@ -126,6 +132,30 @@ def test_a_full_log_accepts_none_of_a_request(
     assert {key: log.dump(key) for key in log.keys()} == before  # noqa: SIM118
     assert stream.accept([make_event("e-3")]).accepted == 1
     assert stream.accept([make_event("e-1"), make_event("e-3")]).duplicates == 2
+
+
+@pytest.mark.parametrize("change", ["revoked", "rotated", "forgotten"])
+def test_a_recalled_key_is_confirmed_where_its_events_are_accepted(
+    log: redis.Redis, events: EventStream, make_event: Any, change: str
+) -> None:
+    """Nothing is accepted by a key whose record is not what it was, whoever changed it."""
+    mine, elsewhere = ApiKeyStore(log), ApiKeyStore(log)
+    token = mine.create(["events:write"])
+    key = mine.recall(token)
+    assert key is not None
+    assert events.accept([make_event("e-0")], mine.check(token)).accepted == 1
+    if change == "rotated":
+        elsewhere.rotate(key.key_id, overlap_s=60)  # the token is good, the record another
+    elif change == "forgotten":
+        mine.revoke(key.key_id)
+    else:
+        elsewhere.revoke(key.key_id)
+    before = read_log(events)
+    with pytest.raises(RevokedKeyError):
+        events.accept([make_event("e-1")], mine.check(token))
+    assert read_log(events) == before
+    assert bool(mine.recall(token)) == (change != "forgotten")
+    assert bool(mine.verify(token)) == (change == "rotated")
 
 
 def test_one_bad_event_does_not_sink_the_others(

@@ -8,6 +8,7 @@ import pytest
 from redis.connection import parse_url
 
 from interest_graph import redis_client as keys
+from interest_graph.api_key import ApiKeyStore
 from interest_graph.dead_letters import DeadLetters
 from interest_graph.documents import Documents
 from interest_graph.errors import NotFoundError
@@ -101,15 +102,26 @@ def test_a_write_that_filled_the_log_is_not_refused_by_its_own_entries(
     assert documents.put([{"item_id": "i-1"}, {"item_id": "i-2"}]) == 2
 
 
+@pytest.mark.parametrize("recalled", [False, True])
 def test_events_whose_answer_was_lost_are_new(
-    link: FaultyProxy, behind: redis.Redis, settings: Settings, make_event: MakeEvent
+    link: FaultyProxy,
+    behind: redis.Redis,
+    log: redis.Redis,
+    settings: Settings,
+    make_event: MakeEvent,
+    *,
+    recalled: bool,
 ) -> None:
     """They were sent once: nothing is a duplicate, and what was flagged is named."""
-    events = EventStream(behind, settings)
-    events.accept([make_event("e-0")])
+    events, store = EventStream(behind, settings), ApiKeyStore(log)
+    token = store.create(["events:write"])
+    assert store.recall(token)
+    key = store.check(token) if recalled else None
+    events.accept([make_event("e-0")], key)
     sent = [make_event("e-1"), make_event("e-2", event_type="rate", value=1e10), make_event("e-0")]
     link.lose_answer()
-    accepted = events.accept(sent)
+    accepted = events.accept(sent, key)
+    assert not link.losing
     assert (accepted.accepted, accepted.duplicates) == (2, 1)
     assert accepted.flags == ("", "value", "")
     assert events.accept(sent).duplicates == 3

@@ -60,8 +60,11 @@ class FakeEvents:
     error: InterestGraphError | None = None
     sent: dict[str, Any] = field(default_factory=dict)
 
-    def accept(self, events: list[Any]) -> Accepted:
-        """As EventStream."""
+    keys: list[object] = field(default_factory=list)
+
+    def accept(self, events: list[Any], key: object = None) -> Accepted:
+        """As EventStream; remembers by which keys."""
+        self.keys.append(key)
         self.length()
         statuses, flags = [], []
         for event in events:
