@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .history import History
-from .interest_encoder import MINUTE_S
+from .interest_encoder import MINUTE_S, EventArrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +94,14 @@ def encode(
         history: The user's events, in any order unless packed. Those of items or types that the
             model does not know are left out; of the rest the newest `encoder.again_events` count.
     """
+    events, counted, unknown = _readable(encoder, matrix, history)
+    return EncodedHistory(counted, encoder.encode(events), matrix, matrix.epoch, unknown)
+
+
+def _readable(
+    encoder: InterestEncoder, matrix: ItemMatrix, history: Sequence[HistoryEvent]
+) -> tuple[EventArrays, History, int | None]:
+    """The events that count, as arrays and as they are, and `unknown` of `EncodedHistory`."""
     packed = history if isinstance(history, History) else History.of(history)
     times, types, item_ids = packed.columns()
     known = [
@@ -104,9 +112,9 @@ def encode(
     newest = np.array(known[-encoder.again_events :], dtype=np.int64).reshape(-1, 3)
     places, rows, kinds = np.ascontiguousarray(newest.T)
     values = np.asarray(matrix.embeddings[rows[-encoder.max_events :]])
-    encoded = encoder.encode(rows, values, kinds, np.array(times, dtype=np.float64)[places] / 1000)
+    events = EventArrays(rows, values, kinds, np.array(times, dtype=np.float64)[places] / 1000)
     unknown = None if len(known) == len(packed) else len(matrix.item_ids)
-    return EncodedHistory(packed.only(places), encoded, matrix, matrix.epoch, unknown)
+    return events, packed.only(places), unknown
 
 
 def interest_at(encoder: InterestEncoder, history: EncodedHistory, as_of: int) -> Interest:
@@ -135,3 +143,18 @@ def interest(
         as_of: As for `interest_at`.
     """
     return interest_at(encoder, encode(encoder, matrix, history), as_of)
+
+
+def interests(
+    encoder: InterestEncoder,
+    matrix: ItemMatrix,
+    histories: Sequence[Sequence[HistoryEvent]],
+    as_of: int,
+) -> list[Interest]:
+    """The interests of several users, as `interest` of each but for rounding: see `encode_each`."""
+    read = [_readable(encoder, matrix, history) for history in histories]
+    encoded = encoder.encode_each([events for events, _, _ in read])
+    return [
+        interest_at(encoder, EncodedHistory(counted, one, matrix, matrix.epoch, unknown), as_of)
+        for (_, counted, unknown), one in zip(read, encoded, strict=True)
+    ]

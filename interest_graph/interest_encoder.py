@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from .errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 Floats = npt.NDArray[np.float32]
@@ -25,6 +25,25 @@ MINUTE_S = 60
 LAST_KNOT = float(np.log1p(3 * 365 * 24 * 60))
 NORM_EPSILON = 1e-5
 TINY = np.float32(1e-20)
+TOGETHER = 16
+"""Users whose events are read at once: more are no faster, and pad more."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventArrays:
+    """A user's m events, oldest first, as the encoder reads them.
+
+    Args:
+        rows: (m,) int64, the items' rows.
+        values: (n, dim) float32, the embeddings of the newest n = min(m, `max_events`).
+        event_types: (m,) int64 codes.
+        times_s: (m,) float64, seconds since 1970, ascending.
+    """
+
+    rows: npt.NDArray[np.int64]
+    values: Floats
+    event_types: npt.NDArray[np.int64]
+    times_s: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +113,56 @@ class InterestEncoder:
             msg = f"{directory}: cannot read the interest encoder: {error}"
             raise CheckpointError(msg) from error
 
-    def encode(
-        self,
-        rows: npt.NDArray[np.int64],
-        values: Floats,
-        event_types: npt.NDArray[np.int64],
-        times_s: npt.NDArray[np.float64],
-    ) -> EncodedEvents:
-        """Read m events, oldest first.
+    def encode(self, events: EventArrays) -> EncodedEvents:
+        """Read a user's events."""
+        newest = slice(len(events.rows) - len(events.values), None)
+        kinds, times = events.event_types[newest], events.times_s[newest]
+        return self._encoded(events, self._states(events.values, kinds, times))
 
-        Args:
-            rows: (m,) the items' rows.
-            values: (n, dim) float32, the embeddings of the newest n = min(m, `max_events`).
-            event_types: (m,) codes.
-            times_s: (m,) float64, seconds since 1970, ascending.
+    def encode_each(self, users: Sequence[EventArrays]) -> list[EncodedEvents]:
+        """Read the events of several users, those with about as many events together.
+
+        As `encode` of each, but for rounding: with many users it takes a fraction of the time.
         """
-        tensors, count = self._tensors, len(values)
+        order = sorted(range(len(users)), key=lambda place: len(users[place].values))
+        found: dict[int, EncodedEvents] = {}
+        for start in range(0, len(order), TOGETHER):
+            together = order[start : start + TOGETHER]
+            states = self._padded_states([users[place] for place in together])
+            for place, state in zip(together, states, strict=True):
+                events = users[place]
+                found[place] = self._encoded(events, state[: len(events.values)])
+        return [found[place] for place in range(len(users))]
+
+    def _padded_states(self, users: Sequence[EventArrays]) -> Floats:
+        """The states of the newest events of several users, and of padding behind them.
+
+        Attention looks backwards: no event sees the padding.
+        """
+        counts = [len(events.values) for events in users]
+        shape = (len(users), max(counts))
+        values = np.zeros((*shape, self.dim), np.float32)
+        kinds, times = np.zeros(shape, np.int64), np.zeros(shape)
+        for place, (events, count) in enumerate(zip(users, counts, strict=True)):
+            if not count:
+                continue
+            values[place, :count] = events.values
+            kinds[place, :count] = events.event_types[-count:]
+            times[place, :count] = events.times_s[-count:]
+            times[place, count:] = events.times_s[-1]
+        return self._states(values, kinds, times)
+
+    def _encoded(self, events: EventArrays, x: Floats) -> EncodedEvents:
+        """What is kept of events, from the states `x` (n, dim) of the newest."""
+        tensors, count, rows, event_types = self._tensors, len(x), events.rows, events.event_types
         table = tensors["again_rank"]
         rank = np.minimum(np.arange(len(rows))[::-1], len(table) - 1)  # 0 is the newest event
         again = table[rank] + tensors["again_type"][event_types]
         _, groups = np.unique(rows, return_inverse=True)
-        newest, times = event_types[len(rows) - count :], times_s[len(rows) - count :]
-        x = self._states(values, newest, times)
+        newest = event_types[len(rows) - count :]
         return EncodedEvents(
             rows=rows,
-            times_s=times_s,
+            times_s=events.times_s,
             keys=x @ self._key,
             query=x[-1] @ self._query if count else np.zeros(self.dim, np.float32),
             alpha=tensors["alpha_rank"][:count][::-1] + tensors["alpha_type"][newest],
@@ -154,16 +198,16 @@ class InterestEncoder:
     def _states(
         self, values: Floats, event_types: npt.NDArray[np.int64], times_s: npt.NDArray[np.float64]
     ) -> Floats:
-        """The transformer's output at every event, (n, dim)."""
-        tensors, count = self._tensors, len(values)
-        if not count:
+        """The transformer's output at every event, (…, n, dim), of one user or several."""
+        tensors = self._tensors
+        if not values.size:
             return values
         x = values @ self._input + tensors["type_embedding"][event_types]
-        gaps = np.full(count, np.inf)
-        gaps[1:] = times_s[1:] - times_s[:-1]
+        gaps = np.full(times_s.shape, np.inf)
+        gaps[..., 1:] = times_s[..., 1:] - times_s[..., :-1]
         x = _norm(x + at_knots(tensors["gap_embedding"], gaps), tensors, "input_norm")
         if self._blocks:
-            between = times_s[:, None] - times_s[None, :]  # (n, n) seconds
+            between = times_s[..., :, None] - times_s[..., None, :]  # (…, n, n) seconds
             low, share = _knots(between, len(self._ages))
             for block in self._blocks:
                 x = block(x, low, share)
@@ -193,21 +237,19 @@ class _Block:
         """One layer.
 
         Args:
-            x: (n, dim).
-            low: (n, n) int64, the knot below the time between two events.
-            share: (n, n) float32, the share of the knot above.
+            x: (…, n, dim).
+            low: (…, n, n) int64, the knot below the time between two events.
+            share: (…, n, n) float32, the share of the knot above.
         """
-        part, count = self._part, len(x)
+        part, count = self._part, x.shape[-2]
         mixed = _norm(x, part, "norm_attention") @ self._qkv
-        query, key, value = mixed.reshape(count, 3, self._heads, -1).transpose(1, 2, 0, 3)
-        logits = query @ key.transpose(0, 2, 1) / np.float32(np.sqrt(query.shape[-1]))
+        mixed = mixed.reshape(*x.shape[:-1], 3, self._heads, -1)
+        query, key, value = (mixed[..., n, :, :].swapaxes(-3, -2) for n in range(3))
+        logits = query @ key.swapaxes(-2, -1) / np.float32(np.sqrt(query.shape[-1]))
         logits += self._bias[:, :count, :count]
-        logits += _between(self._time_bias, low, share).transpose(2, 0, 1)
-        merged = (
-            (_softmax(np.asarray(logits, dtype=np.float32)) @ value)
-            .transpose(1, 0, 2)
-            .reshape(count, -1)
-        )
+        logits += _between(self._time_bias, low, share).swapaxes(-2, -1).swapaxes(-3, -2)
+        attended = _softmax(np.asarray(logits, dtype=np.float32)) @ value  # (…, heads, n, ·)
+        merged = attended.swapaxes(-3, -2).reshape(x.shape)
         x = np.asarray(x + merged @ self._out, dtype=np.float32)
         hidden = _norm(x, part, "norm_feed") @ self._expand
         hidden += part["expand.bias"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .graph import learned, reads
-from .interest import Interest, interest
+from .interest import Interest, interests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,12 +79,14 @@ def refresh_users(
     if manifest is None:
         return Refreshed()
     model = shelf.current(manifest)
-    felt = {
-        user_id: interest(model.encoder, model.matrix, histories.get(user_id, ()), moment)
+    readable = {
+        user_id: histories.get(user_id, ())
         for user_id in stale
         # An event whose item is not encoded yet counts soon: until then its user stays stale.
         if all(event.item_id in model.matrix.row_of for event in histories.get(user_id, ()))
     }
+    computed = interests(model.encoder, model.matrix, [*readable.values()], moment)
+    felt = dict(zip(readable, computed, strict=True))
     item_ids = {
         event.item_id
         for one in felt.values()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from interest_graph.errors import CheckpointError
 from interest_graph.history import HistoryEvent
-from interest_graph.interest import encode, interest, interest_at
+from interest_graph.interest import encode, interest, interest_at, interests
 from interest_graph.interest_encoder import InterestEncoder, at_knots
 from interest_graph.item_matrix import ItemDelta, ItemMatrix
 
@@ -108,6 +108,20 @@ def test_an_interest_is_a_pure_function(history: list[HistoryEvent], random: obj
     other = interest(encoder, matrix, shuffled, NOW // 60 * 60 + 59)
     np.testing.assert_array_equal(one.embedding, other.embedding)
     np.testing.assert_array_equal(one.gamma, other.gamma)
+
+
+@given(st.lists(st.lists(events, max_size=20), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_several_users_are_read_as_each(users: list[list[HistoryEvent]]) -> None:
+    """Padding, the number of users and their order change no more than rounding does."""
+    encoder, matrix = make_encoder(), make_matrix()
+    together = interests(encoder, matrix, users, NOW)
+    for history, one in zip(users, together, strict=True):
+        alone = interest(encoder, matrix, history, NOW)
+        assert [*one.events] == [*alone.events]
+        assert (one.rows.tolist(), one.first) == (alone.rows.tolist(), alone.first)
+        for name in ("alpha", "gamma", "again", "embedding", "query"):
+            assert np.allclose(getattr(one, name), getattr(alone, name), rtol=1e-4, atol=1e-6)
 
 
 @given(st.lists(events, max_size=20), st.integers(0, 10**6))

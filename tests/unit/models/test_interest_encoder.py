@@ -50,7 +50,7 @@ def again_of(
 ) -> np.ndarray:
     """ρ of one user's events, from NumPy."""
     values = np.zeros((min(len(items), served.max_events), served.dim), np.float32)
-    return served.weights(served.encode(items, values, types, times), now)[2]
+    return served.weights(served.encode(serving.EventArrays(items, values, types, times)), now)[2]
 
 
 @given(st.integers(1, 12), st.integers(0, 10_000))
@@ -65,7 +65,7 @@ def test_torch_and_numpy_agree(count: int, seed: int) -> None:
     now = float(times[-1] + rng.exponential(1e5))
     alpha, gamma = ask(encoder, values, types, times, now)
     served = serving.InterestEncoder(encoder.tensors())
-    read = served.encode(np.arange(count), values, types, times)
+    read = served.encode(serving.EventArrays(np.arange(count), values, types, times))
     served_alpha, served_gamma, _ = served.weights(read, now)
     np.testing.assert_allclose(served_alpha, alpha, atol=1e-5)
     np.testing.assert_allclose(served_gamma, gamma, rtol=1e-4, atol=1e-5)
@@ -171,7 +171,9 @@ def test_no_events_have_no_weights() -> None:
     """The serving encoder answers an empty history with empty weights."""
     served = serving.InterestEncoder(make_encoder().tensors())
     nothing = np.zeros(0, np.int64)
-    read = served.encode(nothing, np.zeros((0, 16), np.float32), nothing, np.zeros(0))
+    read = served.encode(
+        serving.EventArrays(nothing, np.zeros((0, 16), np.float32), nothing, np.zeros(0))
+    )
     alpha, gamma, again = served.weights(read, 0)
     assert len(alpha) == len(gamma) == len(again) == 0
 
