@@ -157,8 +157,8 @@ class Settings(BaseSettings):
     """Deliveries after which an entry goes to the dead letters."""
     max_dead_letters: Annotated[int, Field(ge=100)] = 100_000
     """Dead letters kept; beyond it what cannot be written stays in the log."""
-    refresh_batch: Annotated[int, Field(ge=1, le=2000)] = 64
-    """Nodes refreshed together."""
+    refresh_batch: Annotated[int, Field(ge=1, le=2000)] = 128
+    """Nodes refreshed together, at most."""
     num_neighbors: Annotated[int, Field(ge=1, le=50)] = 20
     """Neighbours of an item that one step of the seed formula reads."""
     similar_items: Annotated[int, Field(ge=1, le=50)] = 20

@@ -25,7 +25,7 @@ REFRESH_ITEMS = "interest_graph.refresh_items"
 FINISH_ROLL_OUT = "interest_graph.finish_roll_out"
 REFRESH_QUEUE = "refresh"
 TRAINING_QUEUE = "training"
-MAX_QUEUED = 4
+MAX_QUEUED = 2
 """Messages beyond which none is sent: what waits meanwhile goes together, the more the busier."""
 MAX_WAITING = 4096
 """Ids of a kind that are kept until there is room; the others are left to the sweeper."""

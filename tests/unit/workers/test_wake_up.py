@@ -67,7 +67,7 @@ def graph_of(*stale: str) -> GraphStore:
 def test_ids_are_sent_in_batches() -> None:
     """Users and items by turns, users first; each message holds a batch, and none is left out."""
     outbox = Outbox()
-    wake_ups(outbox, refresh_batch=2).send({"u-3", "u-1", "u-2"}, {"i-1"})
+    wake_ups(outbox, queued=-1, refresh_batch=2).send({"u-3", "u-1", "u-2"}, {"i-1"})
     assert outbox.sent == [
         (REFRESH_USERS, ["u-1", "u-2"]),
         (REFRESH_ITEMS, ["i-1"]),
