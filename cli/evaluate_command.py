@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import DataRoot, Models, Protocol, Threads, names
+from .options import DataRoot, Device, Models, Protocol, Threads, names
 from .output import USAGE, fail
 from .progress import ProgressBars
 
@@ -44,6 +44,7 @@ def evaluate(
         int, typer.Option("--max-cases", min=0, help="Judge by a sample of so many; 0 for all.")
     ] = 0,
     threads: Threads = 1,
+    device: Device = "auto",
     retrain_days: Annotated[
         int,
         typer.Option("--retrain-days", min=1, help="Prequential: days between nightly trainings."),
@@ -68,6 +69,7 @@ def evaluate(
         data_root=data_root,
         max_cases=max_cases,
         threads=threads,
+        device=device,
         retrain_days=retrain_days,
     )
     with ProgressBars(steps=True) as report:

@@ -1,7 +1,7 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,6 +35,10 @@ DataRoot = Annotated[
         file_okay=False,
         help="Folder that the folders of named data sets lie in.",
     ),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option("--device", help="Where networks are fitted; auto: CUDA where there is one."),
 ]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Threads of a fit.")]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import DataRoot, Models, Protocol, Threads, names
+from .options import DataRoot, Device, Models, Protocol, Threads, names
 from .output import USAGE, data, fail, note
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def tune(
         int, typer.Option("--max-cases", min=0, help="Validate by a sample of so many; 0 for all.")
     ] = 0,
     threads: Threads = 1,
+    device: Device = "auto",
     trials_dir: Annotated[
         Path | None,
         typer.Option("--trials-dir", metavar="DIR", file_okay=False, help="Where trials go."),
@@ -58,6 +59,7 @@ def tune(
         data_root=data_root,
         max_cases=max_cases,
         threads=threads,
+        device=device,
         hyperparameters=hyperparameters_dir or FOLDER,
         trials=trials_dir or TRIALS,
     )

@@ -50,6 +50,7 @@ class Request:
         data_root: Where named data sets lie.
         max_cases: Cases to judge by; 0 for all.
         threads: Threads of a fit.
+        device: Where networks are fitted: cpu, cuda, or auto for CUDA where there is one.
         retrain_days: Of prequential evaluations: days from one nightly training to the next.
     """
 
@@ -63,6 +64,7 @@ class Request:
     data_root: Path | None = None
     max_cases: int = 0
     threads: int = 1
+    device: str = "auto"
     retrain_days: int = 1
 
 
@@ -81,7 +83,7 @@ def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summ
     stream = make_data_stream(data, sampled) if protocol == PREQUENTIAL else None
     report("read the data", 1, 1)
     tuned = read_tuned(data.name, TUNED_AS.get(protocol, protocol))
-    context = make_context(data.graph, request.threads, tuned)
+    context = make_context(data.graph, request.threads, tuned, request.device)
     chosen = contenders(request.models, context)
     torch.set_num_threads(request.threads)
     results = _results(request, data, protocol, split, stream)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.evaluation.context import Context
+from models.text_encoder import choose_device
 from models.training_config import TrainingConfig
 
 from ..local_stack.paths import cache_dir
@@ -66,9 +67,13 @@ def _encode(texts: Sequence[str], text_model: str, device: str) -> Floats:
 
 
 def make_context(
-    graph: InteractionGraph, threads: int, tuned: Mapping[str, Mapping[str, Any]]
+    graph: InteractionGraph,
+    threads: int,
+    tuned: Mapping[str, Mapping[str, Any]],
+    device: str = "cpu",
 ) -> Context:
     """What contenders need beside a graph, with texts by the default text encoder."""
     text_model = TrainingConfig().text_model
-    encode = partial(encode_texts, text_model=text_model)
-    return Context(text_embeddings(graph, text_model), encode, threads, tuned)
+    where = str(choose_device(device))
+    encode = partial(encode_texts, text_model=text_model, device=where)
+    return Context(text_embeddings(graph, text_model, where), encode, threads, where, tuned)

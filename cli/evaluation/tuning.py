@@ -24,6 +24,7 @@ from .text_embeddings import make_context
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from models.evaluation.context import Context
     from models.evaluation.data_set import DataSet
 
 TRIALS = Path("benchmarks") / "trials"
@@ -42,6 +43,7 @@ class TuningRequest:
         data_root: Where named data sets lie.
         max_cases: Validation cases to judge by; 0 for all.
         threads: Threads of a fit.
+        device: Where networks are fitted: cpu, cuda, or auto for CUDA where there is one.
         hyperparameters: Folder of what was found.
         trials: Folder of all trials.
     """
@@ -54,6 +56,7 @@ class TuningRequest:
     data_root: Path | None = None
     max_cases: int = 0
     threads: int = 1
+    device: str = "auto"
     hyperparameters: Path = FOLDER
     trials: Path = TRIALS
 
@@ -85,10 +88,13 @@ def run_tuning(
     torch.set_num_threads(request.threads)
     spaces, metric = read_search_spaces(), main_metric(protocol)
     folder = request.hyperparameters
-    context = make_context(data.graph, request.threads, read_tuned(data.name, protocol, folder))
-    for name in [one.name for one in contenders(request.models, context)]:
-        context = make_context(data.graph, request.threads, read_tuned(data.name, protocol, folder))
-        (contender,) = contenders([name], context)
+
+    def context() -> Context:
+        tuned = read_tuned(data.name, protocol, folder)
+        return make_context(data.graph, request.threads, tuned, request.device)
+
+    for name in [one.name for one in contenders(request.models, context())]:
+        (contender,) = contenders([name], context())
         space = spaces.get(name, {})
         journal = _journal(data, protocol, name, request, [space, dict(contender.defaults)])
         started(name)

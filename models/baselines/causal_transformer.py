@@ -40,7 +40,7 @@ class CausalTransformer(nn.Module):
 
     def forward(self, items: Tensor) -> Tensor:
         """The state after each event."""
-        places = torch.arange(items.shape[1])
+        places = torch.arange(items.shape[1], device=items.device)
         states = self.dropout(self.item(items) + self.position(places))  # (B, T, d)
         for block in self.blocks:
             states = block(states)

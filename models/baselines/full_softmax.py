@@ -59,7 +59,9 @@ class FullSoftmax(torch.autograd.Function):
         return to_states * grad_outputs[0], to_items * grad_outputs[0], None, None, None
 
 
-def fast_dtype() -> torch.dtype:
-    """bfloat16 where the processor multiplies it by itself, else float32."""
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it by itself, else float32."""
+    if device.type == "cuda":
+        return torch.bfloat16
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return torch.bfloat16 if supported() else torch.float32

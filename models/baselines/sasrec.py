@@ -10,6 +10,7 @@ import torch
 
 from models.evaluation.contender import Fitted, Hyperparameters
 from models.sequences import newest_windows
+from models.text_encoder import choose_device
 
 from .causal_transformer import CausalTransformer
 from .full_softmax import FullSoftmax, fast_dtype
@@ -52,7 +53,7 @@ class SASRec:
     }
 
     def __init__(self, context: Context) -> None:
-        self._threads = context.threads
+        self._threads, self._device = context.threads, choose_device(context.device)
 
     def fit(
         self,
@@ -71,7 +72,7 @@ class SASRec:
                 given["heads"],
                 given["max_events"],
                 given["dropout"],
-            )
+            ).to(self._device)
             ranker = SASRecRanker(model, graph, given["max_events"])
             optimizer = torch.optim.AdamW(
                 model.parameters(),
@@ -99,8 +100,10 @@ def _train_epoch(
 ) -> None:
     """One pass over all events; each batch's loss is its mean over what is predicted."""
     model.train()
-    dtype, size = fast_dtype(), (given["max_events"], given["batch_events"])
-    for items, targets, weights in next_item_batches(graph, *size, rng):
+    device, size = model.item.weight.device, (given["max_events"], given["batch_events"])
+    dtype = fast_dtype(device)
+    for batch in next_item_batches(graph, *size, rng):
+        items, targets, weights = (part.to(device) for part in batch)
         real = weights > 0
         share = weights[real] / weights.sum()
         states = model(items)[real]  # (N, d)
@@ -132,8 +135,9 @@ class SASRecRanker:
         length = max(int(count.max(initial=0)), 1)
         items = np.zeros((len(cases), length), np.int64)
         items[real[:, :length]] = cases.history.event_item[index[real]]
-        states = self._model(torch.from_numpy(items))  # (C, T, d)
+        table = self._model.item.weight
+        states = self._model(torch.from_numpy(items).to(table.device))  # (C, T, d)
         newest = states[torch.arange(len(cases)), torch.from_numpy(np.maximum(count - 1, 0))]
-        scores = cast("Floats", (newest @ self._model.item.weight.T).numpy())
+        scores = cast("Floats", (newest @ table.T).cpu().numpy())
         scores[count == 0] = self._prior
         return scores

@@ -21,6 +21,7 @@ class Context:
         encode_texts: Embeds any texts, (n, d) float32, by the same encoder; "" has zeros. None
             where there are no texts.
         threads: Threads that a fit may use.
+        device: Where networks are fitted: `cpu`, `cuda`, or `auto` for CUDA where there is one.
         tuned: The outcome of tuning on this data set and protocol by contender, as written by
             `models.evaluation.tuning`; what combines contenders takes them as tuned.
     """
@@ -28,4 +29,5 @@ class Context:
     text_embeddings: Callable[[], Floats] | None = None
     encode_texts: Callable[[Sequence[str]], Floats] | None = None
     threads: int = 1
+    device: str = "cpu"
     tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from models.blending import Blend
 from models.evidence_search import search_evidence
@@ -21,6 +20,7 @@ from models.item_graph import text_directions
 from models.likeness import lenders
 from models.popularity_search import search_popularity
 from models.recommender import RecommenderConfig
+from models.text_encoder import choose_device
 from models.training_config import TrainingConfig
 
 from .ablation import leave_out
@@ -126,7 +126,7 @@ class InterestGraph:
         config, texts = _config(given, seed, graph), _texts(graph, self._context)
         graph, texts, config = leave_out(self._without, graph, texts, config)
         now = float(graph.event_time.max(initial=0.0))
-        data = make_fit_data(graph, texts, config, now, torch.device("cpu"))
+        data = make_fit_data(graph, texts, config, now, choose_device(self._context.device))
         shape = model_shape(config, graph, texts.items.shape[1])
         epochs = config.fit.epochs
         if check is None:
