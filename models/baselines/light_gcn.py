@@ -55,8 +55,8 @@ class LightGCN:
         "item_norm_power": 0.5,
         "negatives": 1024,
         "batch_pairs": 16384,
-        "epochs": 40,
-        "patience": 4,
+        "epochs": 200,
+        "patience": 10,
     }
 
     def __init__(self, context: Context) -> None:
@@ -198,7 +198,8 @@ class LightGCNRanker:
 
     def __init__(self, model: Embeddings, layers: int, norm_power: float) -> None:
         self._model, self._layers, self._norm_power = model, layers, norm_power
-        self._propagated: tuple[InteractionGraph, Floats, Floats] | None = None
+        self._history: tuple[InteractionGraph, Adjacency] | None = None
+        self._propagated: tuple[Floats, Floats] | None = None
 
     def forget(self) -> None:
         """The embeddings have changed."""
@@ -207,13 +208,19 @@ class LightGCNRanker:
     @torch.inference_mode()
     def __call__(self, cases: Cases) -> Floats:
         """Scores of all items for some cases."""
-        history = cases.history
-        if self._propagated is None or self._propagated[0] is not history:
-            table = self._model.table.detach()
-            adjacency = on_device(normalized_adjacency(interactions(history)), table.device)
-            after = propagate(table, adjacency, self._layers).cpu()
-            users, items = after[: self._model.users].numpy(), after[self._model.users :].numpy()
-            lengths = np.linalg.norm(items, axis=1, keepdims=True)
-            items = items / np.maximum(lengths, 1e-12) ** self._norm_power
-            self._propagated = history, users, np.asarray(items, np.float32)
-        return np.asarray(self._propagated[1][cases.users] @ self._propagated[2].T, np.float32)
+        table = self._model.table.detach()
+        if self._history is None or self._history[0] is not cases.history:
+            adjacency = normalized_adjacency(interactions(cases.history))
+            self._history = cases.history, on_device(adjacency, table.device)
+            self.forget()
+        if self._propagated is None:
+            self._propagated = self._embeddings(table, self._history[1])
+        users, items = self._propagated
+        return np.asarray(users[cases.users] @ items.T, np.float32)
+
+    def _embeddings(self, table: Tensor, adjacency: Adjacency) -> tuple[Floats, Floats]:
+        """Of users and items, the latter shortened."""
+        after = propagate(table, adjacency, self._layers).cpu().numpy()
+        users, items = after[: self._model.users], after[self._model.users :]
+        lengths = np.linalg.norm(items, axis=1, keepdims=True)
+        return users, np.asarray(items / np.maximum(lengths, 1e-12) ** self._norm_power, np.float32)

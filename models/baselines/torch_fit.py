@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from models.evaluation.cases import Cases, Ranker
 
 CHECK_CASES = 4000
+EVERY_EPOCH = 10
+EPOCHS_BETWEEN = 5
 
 
 @contextmanager
@@ -46,7 +48,8 @@ def fit_epochs(
         train_epoch: Trains it for one epoch.
         ranker: Ranks with it as it stands.
         epochs: Epochs at most; exactly so many without a validation.
-        check: The validation; of many cases the same `CHECK_CASES` after every epoch.
+        check: The validation; of many cases the same `CHECK_CASES` each time. It is asked after
+            each of the first `EVERY_EPOCH` epochs and then after every `EPOCHS_BETWEEN`-th.
         patience: Epochs without a better validation after which training ends.
 
     Returns:
@@ -62,6 +65,8 @@ def fit_epochs(
     best, best_epoch, state = -1.0, 0, {}
     for epoch in range(1, epochs + 1):
         train_epoch()
+        if epoch > EVERY_EPOCH and epoch % EPOCHS_BETWEEN:
+            continue
         value = evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
         if value > best:
             best, best_epoch = value, epoch

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAIN_METRIC = "ndcg_at_10"
 BATCH_CASES = 128
+MANY = 8  # targets from which on it is faster to sort the scores than to compare with each
 Values = npt.NDArray[np.float64]
 
 
@@ -171,10 +172,15 @@ def popularity_percentile(history: InteractionGraph) -> Values:
 
 def _ranks(scores: Floats, targets: Ints) -> Values:
     """Ranks of some items; infinite for those that score -inf."""
-    wanted = scores[targets][:, None]
-    above = (scores > wanted).sum(1)
-    equal = (scores == wanted).sum(1) - 1
-    return np.where(wanted[:, 0] > -np.inf, 1 + above + equal / 2, np.inf)
+    wanted = scores[targets]
+    if len(targets) < MANY:
+        above = (scores > wanted[:, None]).sum(1)
+        equal = (scores == wanted[:, None]).sum(1)
+    else:
+        ordered = np.sort(scores)
+        above = len(scores) - np.searchsorted(ordered, wanted, side="right")
+        equal = len(scores) - above - np.searchsorted(ordered, wanted, side="left")
+    return np.where(wanted > -np.inf, 1 + above + (equal - 1) / 2, np.inf)
 
 
 def _by_case(

@@ -155,3 +155,22 @@ def test_training_ends_when_nothing_gets_better_and_keeps_the_best() -> None:
     assert model.weight.item() == 3.0
     assert fit_epochs(model, train_epoch, ranker, 1, None, patience=2) == 1
     assert model.weight.item() == 9.0
+
+
+def test_long_trainings_are_validated_now_and_then() -> None:
+    """After ten epochs every fifth one is judged, and the best of these is kept."""
+    model, asked = torch.nn.Linear(1, 1, bias=False), []
+
+    def train_epoch() -> None:
+        with torch.no_grad():
+            model.weight.add_(1)
+
+    def ranker(cases: Cases) -> np.ndarray:
+        if not asked or asked[-1] != int(model.weight.item()):
+            asked.append(int(model.weight.item()))
+        return np.full((len(cases), SHOP.num_items), 1 / model.weight.item(), np.float32)
+
+    with torch.no_grad():
+        model.weight.fill_(0)
+    fit_epochs(model, train_epoch, ranker, 24, CASES, patience=100)
+    assert asked == [*range(1, 11), 15, 20]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.evaluation.cases import Cases
-from models.evaluation.metrics import evaluate, metrics_by_case
+from models.evaluation.metrics import MANY, evaluate, metrics_by_case
 from models.evaluation.results import Asked, Outcome
 from tests.unit.models.synthetic import make_graph
 
@@ -114,3 +114,18 @@ def test_coverage_counts_what_may_be_shown() -> None:
     found = evaluate(lambda batch: np.zeros((len(batch), ITEMS), np.float32), cases)
     assert found.metrics["catalog_coverage"] == 1
     assert metrics_by_case(found.ranking)["mrr"][0] == pytest.approx(1 / 3)
+
+
+def test_ties_share_a_rank_however_many_items_are_wanted() -> None:
+    """An item's rank does not depend on what else is wanted: few are compared, many are sorted."""
+    many = np.arange(0, ITEMS, 2)
+    assert len(many) >= MANY
+    scores = np.random.default_rng(0).integers(0, 6, (6, ITEMS)).astype(np.float32)
+
+    def ranks(targets: list[np.ndarray]) -> np.ndarray:
+        cases = Cases(SHOP, np.arange(6), np.full(6, 2e9), targets, exclude_seen=True)
+        return evaluate(lambda batch: scores[batch.users], cases).ranking.rank
+
+    together = ranks([many] * 6).reshape(6, -1)
+    alone = np.stack([ranks([np.array([item])] * 6) for item in many], axis=1)
+    np.testing.assert_array_equal(together, alone)
