@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from models.evaluation.contender import Fitted, Hyperparameters
 
 from .history import binary_vectors, interactions
+from .infeasible import InfeasibleError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +54,13 @@ class BPR:
         seed: int,
         check: Cases | None,
     ) -> Fitted:
-        """Factorise; with more than one thread equal seeds differ a little."""
+        """Factorise; with more than one thread equal seeds differ a little.
+
+        Raises:
+            InfeasibleError: The steps are too long: factors grow beyond all bounds.
+        """
         from implicit.cpu.bpr import BayesianPersonalizedRanking  # noqa: PLC0415 as in `als`
+        from implicit.recommender_base import ModelFitError  # noqa: PLC0415 as in `als`
 
         del check
         taken = interactions(graph)
@@ -62,7 +68,11 @@ class BPR:
             model = BayesianPersonalizedRanking(
                 **hyperparameters, num_threads=self._threads, random_state=seed
             )
-            model.fit(sparse.csr_matrix(taken), show_progress=False)
+            try:
+                model.fit(sparse.csr_matrix(taken), show_progress=False)
+            except ModelFitError as error:
+                msg = f"BPR: {error} with {dict(hyperparameters)}"
+                raise InfeasibleError(msg) from error
         factors = (np.asarray(model.user_factors), np.asarray(model.item_factors))
         return Fitted(BPRRanker(*factors, taken, model.regularization))
 

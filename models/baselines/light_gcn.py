@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
@@ -141,13 +142,13 @@ def on_device(adjacency: sparse.csr_array, device: torch.device) -> Adjacency:
     """What `propagate` multiplies by on a device."""
     if device.type == "cpu":
         return adjacency
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(adjacency.indptr),
-        torch.from_numpy(adjacency.indices),
-        torch.from_numpy(adjacency.data),
-        adjacency.shape,
-        device=device,
-    )
+    arrays = (adjacency.indptr, adjacency.indices, adjacency.data)
+    parts = (torch.from_numpy(array) for array in arrays)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        return torch.sparse_csr_tensor(
+            *parts, adjacency.shape, device=device, check_invariants=True
+        )
 
 
 def propagate(table: Tensor, adjacency: Adjacency, layers: int) -> Tensor:

@@ -19,6 +19,7 @@ from synthetic import make_graph
 from models.baselines.causal_transformer import CausalTransformer
 from models.baselines.full_softmax import FullSoftmax
 from models.baselines.history import interactions
+from models.baselines.infeasible import InfeasibleError
 from models.baselines.light_gcn import normalized_adjacency, propagate
 from models.baselines.next_item_batches import next_item_batches
 from models.baselines.torch_fit import fit_epochs
@@ -174,3 +175,9 @@ def test_long_trainings_are_validated_now_and_then() -> None:
         model.weight.fill_(0)
     fit_epochs(model, train_epoch, ranker, 24, CASES, patience=100)
     assert asked == [*range(1, 11), 15, 20]
+
+
+def test_bpr_whose_steps_are_too_long_is_infeasible_and_stops_no_search() -> None:
+    """Factors that are no numbers say what they were made with."""
+    with pytest.raises(InfeasibleError, match="learning_rate"):
+        ndcg("bpr", learning_rate=1e30, iterations=50)
