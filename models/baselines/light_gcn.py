@@ -142,12 +142,15 @@ def on_device(adjacency: sparse.csr_array, device: torch.device) -> Adjacency:
     """What `propagate` multiplies by on a device."""
     if device.type == "cpu":
         return adjacency
-    arrays = (adjacency.indptr, adjacency.indices, adjacency.data)
-    parts = (torch.from_numpy(array) for array in arrays)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
         return torch.sparse_csr_tensor(
-            *parts, adjacency.shape, device=device, check_invariants=True
+            torch.from_numpy(adjacency.indptr),
+            torch.from_numpy(adjacency.indices),
+            torch.from_numpy(adjacency.data),
+            adjacency.shape,
+            device=device,
+            check_invariants=True,
         )
 
 
