@@ -27,6 +27,7 @@ from workers.ingest import IngestWorker
 from workers.update import register_updates
 from workers.wake_up import (
     FINISH_ROLL_OUT,
+    MAX_QUEUED,
     REFRESH_ITEMS,
     REFRESH_QUEUE,
     REFRESH_USERS,
@@ -81,6 +82,13 @@ def messages(wake_ups: WakeUps) -> list[tuple[str, list[str]]]:
     return found
 
 
+def taken(wake_ups: WakeUps) -> list[tuple[str, list[str]]]:
+    """The same, taken out, as an update worker would."""
+    found = messages(wake_ups)
+    wake_ups._broker.delete(REFRESH_QUEUE)
+    return found
+
+
 def until(holds: Callable[[], bool], seconds: float = 20) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds
@@ -91,7 +99,7 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
 
 def run(worker: IngestWorker) -> threading.Thread:
     """The worker's loop in a thread of its own."""
-    thread = threading.Thread(target=worker.run)
+    thread = threading.Thread(target=worker.run, daemon=True)
     thread.start()
     return thread
 
@@ -104,15 +112,32 @@ def test_the_loop_empties_the_log_and_wakes_the_workers(
     thread = run(worker)
     until(lambda: services.events.length() == 0)
     until(lambda: len(messages(wake_ups)) >= 2)
+    woken = taken(wake_ups)
     shop.send("u-2", ("view", ITEMS[0]))
-    until(lambda: (REFRESH_USERS, ["u-2"]) in messages(wake_ups))
+    until(lambda: "u-2" in [one for _, ids in taken(wake_ups) for one in ids])
     worker.stop()
     thread.join(10)
     assert not thread.is_alive()
     assert query("MATCH (:User)-[e:VIEWED]->(:Item) RETURN count(e) AS n") == [{"n": 3}]
-    woken = messages(wake_ups)
     assert {name for name, _ in woken} == {REFRESH_ITEMS, REFRESH_USERS}
     assert {i for name, ids in woken if name == REFRESH_ITEMS for i in ids} == set(ITEMS)
+
+
+def test_what_finds_no_room_is_sent_when_there_is_some(
+    worker: IngestWorker, wake_ups: WakeUps, shop: Shop
+) -> None:
+    """Nobody takes a message for a while: then those who became stale meanwhile go together."""
+    shop.send("u-1", ("view", ITEMS[0]))
+    thread = run(worker)
+    until(lambda: len(messages(wake_ups)) == MAX_QUEUED)
+    for user_id in ("u-2", "u-3"):
+        shop.send(user_id, ("view", ITEMS[1]))
+    until(lambda: len(wake_ups._waiting[REFRESH_USERS]) == 2)
+    assert len(messages(wake_ups)) == MAX_QUEUED
+    wake_ups._broker.delete(REFRESH_QUEUE)
+    until(lambda: (REFRESH_USERS, ["u-2", "u-3"]) in messages(wake_ups))
+    worker.stop()
+    thread.join(10)
 
 
 def test_what_a_dead_worker_left_is_taken_over(
