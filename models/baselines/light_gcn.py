@@ -140,17 +140,17 @@ def normalized_adjacency(taken: sparse.csr_array) -> sparse.csr_array:
 
 def on_device(adjacency: sparse.csr_array, device: torch.device) -> Adjacency:
     """What `propagate` multiplies by on a device."""
-    if device.type == "cpu":
-        return adjacency
+    return adjacency if device.type == "cpu" else sparse_tensor(adjacency, device)
+
+
+def sparse_tensor(adjacency: sparse.csr_array, device: torch.device) -> Tensor:
+    """A sparse matrix as a tensor."""
+    arrays = (adjacency.indptr, adjacency.indices, adjacency.data)
+    starts, columns, values = (torch.from_numpy(array) for array in arrays)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
         return torch.sparse_csr_tensor(
-            torch.from_numpy(adjacency.indptr),
-            torch.from_numpy(adjacency.indices),
-            torch.from_numpy(adjacency.data),
-            adjacency.shape,
-            device=device,
-            check_invariants=True,
+            starts, columns, values, adjacency.shape, device=device, check_invariants=True
         )
 
 

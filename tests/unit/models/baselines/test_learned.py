@@ -20,7 +20,7 @@ from models.baselines.causal_transformer import CausalTransformer
 from models.baselines.full_softmax import FullSoftmax
 from models.baselines.history import interactions
 from models.baselines.infeasible import InfeasibleError
-from models.baselines.light_gcn import normalized_adjacency, propagate
+from models.baselines.light_gcn import normalized_adjacency, propagate, sparse_tensor
 from models.baselines.next_item_batches import next_item_batches
 from models.baselines.torch_fit import fit_epochs
 from models.evaluation.cases import Cases, make_cases
@@ -117,7 +117,7 @@ def test_factors_follow_a_history_that_moved_on() -> None:
 
 
 def test_propagation_is_that_of_pyg() -> None:
-    """The mean over layers and its gradient equal those of `LGConv` on the same edges."""
+    """By SciPy, and by a sparse tensor as on a GPU: mean and gradient are those of `LGConv`."""
     taken = interactions(SHOP)
     users, items = taken.shape
     rng = torch.Generator().manual_seed(0)
@@ -129,12 +129,14 @@ def test_propagation_is_that_of_pyg() -> None:
     for _ in range(3):
         layer = LGConv()(layer, edges)
         total = total + layer
-    found = propagate(table, normalized_adjacency(taken), 3)
-    torch.testing.assert_close(found, total / 4, rtol=1e-4, atol=1e-5)
     weights = torch.randn(total.shape, generator=rng)
     (expected,) = torch.autograd.grad((total / 4 * weights).sum(), table)
-    (gradient,) = torch.autograd.grad((found * weights).sum(), table)
-    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
+    adjacency = normalized_adjacency(taken)
+    for matrix in (adjacency, sparse_tensor(adjacency, torch.device("cpu"))):
+        found = propagate(table, matrix, 3)
+        torch.testing.assert_close(found, total / 4, rtol=1e-4, atol=1e-5)
+        (gradient,) = torch.autograd.grad((found * weights).sum(), table)
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_training_ends_when_nothing_gets_better_and_keeps_the_best() -> None:
