@@ -49,7 +49,7 @@ BLOCK_MS = 200
 SOON_MS = 20
 """As long as it waits for entries while nodes wait for update workers."""
 GATHER_S = 0.1
-"""From one read to the next at least, unless it was full: transactions are dearer than rows."""
+"""From a read to the next, unless it was full or empty: transactions are dearer than rows."""
 AGAIN_S = 10.0
 PAUSE_S = 1.0
 KEEPS_A_LEASE = 5
@@ -109,7 +109,7 @@ class IngestWorker:
         if not self._leases.partitions:
             self._stopping.wait(BLOCK_MS / 1000)
         self._ingest(entries)
-        if self._wake_ups.waiting:
+        if self._wake_ups.waiting and not entries:  # else they were sent with these
             self._wake_ups.send()
         if SWEEPER in self._leases.partitions:
             self._put_right()
@@ -128,7 +128,7 @@ class IngestWorker:
         self._stopping.wait(max(0.0, self._next_read - time.monotonic()))
         most = self._services.settings.ingest_batch
         entries = self._reader.read(most, SOON_MS if self._wake_ups.waiting else BLOCK_MS)
-        if len(entries) < most:
+        if 0 < len(entries) < most:
             self._next_read = time.monotonic() + GATHER_S
         return entries
 
