@@ -49,7 +49,8 @@ def fit_epochs(
         ranker: Ranks with it as it stands.
         epochs: Epochs at most; exactly so many without a validation.
         check: The validation; of many cases the same `CHECK_CASES` each time. It is asked after
-            each of the first `EVERY_EPOCH` epochs and then after every `EPOCHS_BETWEEN`-th.
+            each of the first `EVERY_EPOCH` epochs, then after every `EPOCHS_BETWEEN`-th and the
+            last.
         patience: Epochs without a better validation after which training ends.
 
     Returns:
@@ -65,7 +66,7 @@ def fit_epochs(
     best, best_epoch, state = -1.0, 0, {}
     for epoch in range(1, epochs + 1):
         train_epoch()
-        if epoch > EVERY_EPOCH and epoch % EPOCHS_BETWEEN:
+        if EVERY_EPOCH < epoch < epochs and epoch % EPOCHS_BETWEEN:
             continue
         value = evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
         if value > best:

@@ -176,7 +176,7 @@ def test_long_trainings_are_validated_now_and_then() -> None:
     with torch.no_grad():
         model.weight.fill_(0)
     fit_epochs(model, train_epoch, ranker, 24, CASES, patience=100)
-    assert asked == [*range(1, 11), 15, 20]
+    assert asked == [*range(1, 11), 15, 20, 24]
 
 
 def test_bpr_whose_steps_are_too_long_is_infeasible_and_stops_no_search() -> None:
