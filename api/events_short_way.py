@@ -57,9 +57,8 @@ class EventsShortWay:
         plain = plain_request(scope, "events:write", self._wiring, started)
         found = None if plain is None else self._accepted(scope, plain, body)
         if found is None and REFUSED not in scope and isinstance(scope.get(KEY), ApiKey):
-            del scope[
-                KEY
-            ]  # it was recalled, and nothing has confirmed it: the application reads it
+            # It was recalled, and nothing has confirmed it: the application reads it.
+            del scope[KEY]
         return found
 
     def _accepted(self, scope: dict[str, Any], plain: PlainRequest, body: bytes) -> Answer | None:

@@ -4,8 +4,8 @@
 request over when its header is there, and the application then waits for the body: one client that
 sends a byte a second would hold a whole process. Here a request is handed over when its body is
 there. Then it is answered at once, one at a time: the work is computing, not waiting. Plain
-requests for lists go another way, several at a time (`short_way.py`), and so do single events
-(`events_short_way.py`).
+requests go past the application: for lists, several at a time (`short_way.py`), and with single
+events (`events_short_way.py`).
 """
 
 from __future__ import annotations
