@@ -168,7 +168,7 @@ class ItemMatrix:
         return np.asarray(self._arrays[4][: len(self.item_ids)], dtype=np.float32)
 
     def changed_since(self, epoch: int, rows: npt.NDArray[np.int64]) -> bool:
-        """Whether a delta after an epoch has written any of these rows."""
+        """Whether a delta after an epoch has moved the embedding of any of these rows."""
         return bool(len(rows)) and int(self._arrays[5][rows].max()) > epoch
 
     def apply(self, delta: ItemDelta) -> bool:
@@ -194,10 +194,11 @@ class ItemMatrix:
         self._append([item_id for item_id in delta.item_ids if item_id not in self.row_of])
         for position, item_id in enumerate(delta.item_ids):
             row = self.row_of[item_id]
-            self.embeddings[row] = delta.embeddings[position]
+            if not np.array_equal(self.embeddings[row], delta.embeddings[position]):
+                self.embeddings[row] = delta.embeddings[position]
+                self._arrays[5][row] = delta.epoch
             self.bias[row] = delta.bias[position]
             self._link(row, delta.neighbor_ids[position], delta.neighbor_weights[position])
-            self._arrays[5][row] = delta.epoch
         self.epoch = delta.epoch
         return True
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import neo4j
 
     from .graph.store import GraphStore, Row
+    from .item_matrix import ItemMatrix
     from .published_model import ModelShelf, PublishedModel
     from .serving_state import ServingState
     from .settings import Settings
@@ -79,7 +80,8 @@ def refresh_items(
         latest = shelf.current(serving.head()[0])
         moved = _moved(subgraph, encoding, latest, written, similar)
         if moved:
-            serving.publish(_delta(moved, rows, encoding, similar, encoder.model_version))
+            version = encoder.model_version
+            serving.publish(_delta(moved, rows, encoding, similar, latest.matrix, version))
         far = _far(rows, encoding, written, settings.refresh_epsilon)
         if linked := sorted(item_id for item_id, edges in similar.items() if edges):
             learned.mark_items_again(tx, linked)  # chosen by embeddings without them: once more
@@ -243,12 +245,16 @@ def _moved(
         if (
             row is None
             or item_id in similar
-            or np.abs(matrix.embeddings[row] - encoding.embeddings[position]).max()
-            > MOVED_EMBEDDING
+            or _differs(matrix.embeddings[row], encoding.embeddings[position])
             or abs(matrix.bias[row] - encoding.bias[position]) > MOVED_BIAS
         ):
             moved.append(position)
     return moved
+
+
+def _differs(published: Floats, embedding: Floats) -> bool:
+    """Whether an embedding moved by more than the rounding of another batch."""
+    return bool(np.abs(published - embedding).max() > MOVED_EMBEDDING)
 
 
 def _delta(
@@ -256,18 +262,29 @@ def _delta(
     rows: Sequence[Row],
     encoding: ItemEncoding,
     similar: dict[str, list[Row]],
+    matrix: ItemMatrix,
     model_version: str,
 ) -> ItemDelta:
-    """What is published of the items at these positions; it is numbered when published."""
-    edges: list[list[Row]] = []
-    for position in positions:
-        item_id = rows[position]["item_id"]
-        edges.append(similar[item_id] if item_id in similar else rows[position]["neighbors"])
+    """What is published of the items at these positions; it is numbered when published.
+
+    An embedding that did not move is published as it stands in the matrix, to the bit: whoever
+    has read histories with it need not read them again for a popularity that moved.
+    """
+    item_ids = [rows[position]["item_id"] for position in positions]
+    embeddings = encoding.embeddings[list(positions)]
+    for place, item_id in enumerate(item_ids):
+        row = matrix.row_of.get(item_id)
+        if row is not None and not _differs(matrix.embeddings[row], embeddings[place]):
+            embeddings[place] = matrix.embeddings[row]
+    edges = [
+        similar[item_id] if item_id in similar else rows[position]["neighbors"]
+        for position, item_id in zip(positions, item_ids, strict=True)
+    ]
     return ItemDelta(
         epoch=0,
         model_version=model_version,
-        item_ids=[rows[position]["item_id"] for position in positions],
-        embeddings=encoding.embeddings[list(positions)],
+        item_ids=item_ids,
+        embeddings=embeddings,
         bias=encoding.bias[list(positions)],
         neighbor_ids=[[edge["item_id"] for edge in one] for one in edges],
         neighbor_weights=[[float(edge["weight"]) for edge in one] for one in edges],

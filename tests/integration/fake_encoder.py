@@ -32,6 +32,7 @@ class FakeEncoder:
 
     def __init__(self, model_version: str = FIRST) -> None:
         self.model_version = model_version
+        self.rounding = 0.0  # what other company in a batch adds to an embedding
         self.texts: list[str] = []
         self.subgraphs: list[ItemSubgraph] = []
         self.edges: list[EdgeFeatures] = []
@@ -47,7 +48,7 @@ class FakeEncoder:
         for row, neighbor in subgraph.neighbor_index.T:
             embeddings[row] += 0.5 * subgraph.neighbor_embeddings[neighbor]
         return ItemEncoding(
-            embeddings=embeddings.astype(np.float32),
+            embeddings=embeddings.astype(np.float32) + np.float32(self.rounding),
             bias=np.log1p(subgraph.popularity).astype(np.float32),
             category_weights=[
                 [(category_id, 1 / len(own)) for category_id, _ in own]

@@ -137,6 +137,23 @@ def test_what_did_not_move_is_not_published(bench: Bench) -> None:
     assert bench.state("new")[0]["behind"] == 0
 
 
+def test_an_item_that_only_became_popular_leaves_what_was_read_of_histories(bench: Bench) -> None:
+    """Popularity moves the bias; a user with the item in their history is not encoded again."""
+    bench.desk.send(("view", ITEMS[0]))
+    bench.refresh(ITEMS[0])
+    bench.process.recommend("u1", Query(k=3))
+    model, published = bench.process.shelf.current(bench.shop.serving.head()[0]), bench.epoch()
+    bias, row = model.matrix.bias.copy(), np.array([model.matrix.row_of[ITEMS[0]]])
+    bench.desk.send(*[("view", ITEMS[0])] * 5)
+    bench.encoder.rounding = 2e-7
+    bench.refresh(ITEMS[0])
+    assert bench.epoch() == published + 1
+    bench.process.shelf.current(bench.shop.serving.head()[0])
+    assert model.matrix.epoch == published + 1
+    assert model.matrix.bias[row[0]] > bias[row[0]]
+    assert not model.matrix.changed_since(published, row)
+
+
 def test_popularity_is_what_is_left_of_it_now(bench: Bench) -> None:
     """An encoder is told the weights of an item's events, decayed to the moment of the refresh."""
     bench.desk.send(("purchase", ITEMS[0]), ("view", ITEMS[0]))

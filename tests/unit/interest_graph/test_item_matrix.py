@@ -67,6 +67,19 @@ def test_a_delta_replaces_a_row_and_its_edges() -> None:
     np.testing.assert_array_equal(matrix.neighbor_weights[0], [0.5, 0])
 
 
+def test_a_row_has_changed_only_when_its_embedding_moved() -> None:
+    """Another bias and other edges leave what was read with a row good; a move does not."""
+    matrix, row = make_matrix(), np.array([0])
+    delta = make_delta(1, "a", ["c"])
+    delta.embeddings[0] = matrix.embeddings[0]
+    matrix.apply(delta)
+    assert (matrix.bias[0], matrix.neighbor_rows[0, 0]) == (0.5, 2)
+    assert not matrix.changed_since(0, row)
+    matrix.apply(make_delta(2, "a", ["c"]))
+    assert matrix.changed_since(1, row)
+    assert not matrix.changed_since(2, row)
+
+
 def test_a_new_item_is_appended_and_the_rest_stays() -> None:
     """An item without a row gets the next one; earlier rows keep their values as arrays grow."""
     matrix = make_matrix()
