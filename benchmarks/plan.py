@@ -65,12 +65,13 @@ STEPS = (
         15,
     ),
     Step("ingest", "ingest", (), ("--events", "2000"), 2),
+    Step("bulk-load", "bulk_load", (), ("--slice",), 30),
     Step(
         "growth",
         "growth",
         ("--events", "100000,1000000,10000000"),
-        ("--events", "20000", "--repeats", "3"),
-        40,
+        ("--events", "20000", "--repeats", "3", "--warm-up", "1"),
+        15,
     ),
     Step("memory", "memory", (), ("--items", "5000", "--users", "500", "--waiting", "2000"), 3),
     Step(
