@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from interest_graph.top_k import top_k_each
+
 from .words import learn_vocabulary, word_links
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ LENDERS = 30
 SHARPNESS = 3.0
 BRAND = 0.3
 CATEGORY = 0.2
-CHUNK_ROWS = 1024
+CHUNK_ROWS = 256
+"""Items whose likeness to all others is computed at once: more would not stay in the cache."""
 TINY = 1e-9
 
 
@@ -49,23 +52,25 @@ def lenders(graph: InteractionGraph, texts: Floats, *, words: bool = True) -> Ma
     most = min(LENDERS, count - 1)
     if most < 1 or (not said.nnz and not dense.any()):
         return sparse.csr_array((count, count), dtype=np.float32)
+    barred = np.where(lend, np.float32(0), np.float32(-np.inf))
     rows, columns, shares = [], [], []
     for begin in range(0, count, CHUNK_ROWS):
         own = np.arange(begin, min(begin + CHUNK_ROWS, count))
-        like = dense[own] @ dense.T + (said[own] @ said.T).toarray()
-        like = np.where(lend, np.maximum(like, 0), 0)
-        like[np.arange(len(own)), own] = 0
-        best = np.argpartition(-like, most - 1, axis=1)[:, :most]
-        share = np.take_along_axis(like, best, 1) ** SHARPNESS
-        shares.append(share / np.maximum(share.sum(1, keepdims=True), TINY))
-        rows.append(np.repeat(own, most))
-        columns.append(best.ravel())
+        like = dense[own] @ dense.T
+        like += (said[own] @ said.T).toarray()
+        like += barred
+        like[np.arange(len(own)), own] = -np.inf
+        np.copyto(like, -np.inf, where=like <= 0)
+        best = top_k_each(like, [most] * len(own))
+        row, column = np.repeat(own, [len(one) for one in best]), np.concatenate(best)
+        share = like[row - begin, column] ** SHARPNESS
+        total = np.bincount(row - begin, share, len(own))
+        shares.append(share / np.maximum(total, TINY)[row - begin])
+        rows.append(row)
+        columns.append(column)
     places = (np.concatenate(rows), np.concatenate(columns))
-    found = sparse.csr_array(
-        (np.concatenate(shares).ravel().astype(np.float32), places), shape=(count, count)
-    )
-    found.eliminate_zeros()
-    return found
+    values = np.concatenate(shares).astype(np.float32)
+    return sparse.csr_array((values, places), shape=(count, count))
 
 
 def word_vectors(texts: Sequence[str]) -> Matrix:
