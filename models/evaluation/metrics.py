@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from interest_graph.top_k import top_k_each
+
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
@@ -127,14 +129,9 @@ def rank(ranker: Ranker, cases: Cases, deep_k: int) -> Ranking:
                 eligible[~cases.candidates] = -np.inf
             if cases.exclude_seen:
                 eligible[seen] = -np.inf
-            best = top_k(eligible, deep_k)
+            (best,) = top_k_each(eligible[None], [deep_k])
             top[place, : len(best)] = best
-            fresh = ~np.isin(targets, seen, assume_unique=True)
-            ranks, new = _ranks(eligible, targets), np.full(len(targets), np.nan)
-            if fresh.any():
-                eligible[seen] = -np.inf
-                new[fresh] = _ranks(eligible, targets[fresh])
-            parts.append((targets, ranks, new))
+            parts.append((targets, *_ranks(eligible, targets, seen)))
             place += 1
     case = np.repeat(np.arange(len(cases)), [len(part[0]) for part in parts])
     if not parts:
@@ -153,16 +150,6 @@ def balanced(evaluation: Evaluation) -> float:
     return float(np.sqrt(among_all * evaluation.metrics.get(f"new_{MAIN_METRIC}", among_all)))
 
 
-def top_k(scores: Floats, k: int) -> Ints:
-    """Rows of the k best scores, best first; equal ones by row; what scores -inf is left out."""
-    count = min(k, len(scores))
-    if not count:
-        return np.zeros(0, np.int64)
-    edge = np.partition(scores, len(scores) - count)[len(scores) - count]
-    candidates = np.flatnonzero((scores >= edge) & (scores > -np.inf))
-    return candidates[np.argsort(-scores[candidates], kind="stable")[:count]]
-
-
 def popularity_percentile(history: InteractionGraph) -> Values:
     """Share of the items with fewer events than each item, (items,)."""
     counts = np.bincount(history.event_item, minlength=history.num_items)
@@ -170,16 +157,32 @@ def popularity_percentile(history: InteractionGraph) -> Values:
     return np.asarray(fewer / max(len(counts) - 1, 1), dtype=np.float64)
 
 
-def _ranks(scores: Floats, targets: Ints) -> Values:
-    """Ranks of some items; infinite for those that score -inf."""
+def _ranks(scores: Floats, targets: Ints, seen: Ints) -> tuple[Values, Values]:
+    """Ranks of some items, and those among what was not seen; infinite for what scores -inf.
+
+    Of an item that was seen the second is NaN. Both come from one comparison with all items: what
+    was seen is little, and taken off.
+    """
     wanted = scores[targets]
-    if len(targets) < MANY:
-        above = (scores > wanted[:, None]).sum(1)
-        equal = (scores == wanted[:, None]).sum(1)
-    else:
-        ordered = np.sort(scores)
-        above = len(scores) - np.searchsorted(ordered, wanted, side="right")
-        equal = len(scores) - above - np.searchsorted(ordered, wanted, side="left")
+    above, equal = _compared(scores, wanted)
+    fresh = ~np.isin(targets, seen, assume_unique=True)
+    seen_above, seen_equal = _compared(scores[seen], wanted[fresh])
+    new = np.full(len(targets), np.nan)
+    new[fresh] = _rank(wanted[fresh], above[fresh] - seen_above, equal[fresh] - seen_equal)
+    return _rank(wanted, above, equal), new
+
+
+def _compared(scores: Floats, wanted: Floats) -> tuple[Ints, Ints]:
+    """How many scores are above each of some values, and how many equal to it."""
+    if len(wanted) < MANY:
+        return (scores > wanted[:, None]).sum(1), (scores == wanted[:, None]).sum(1)
+    ordered = np.sort(scores)
+    above = len(scores) - np.searchsorted(ordered, wanted, side="right")
+    return above, len(scores) - above - np.searchsorted(ordered, wanted, side="left")
+
+
+def _rank(wanted: Floats, above: Ints, equal: Ints) -> Values:
+    """Ranks from 1, in the middle of equal scores; infinite for -inf."""
     return np.where(wanted > -np.inf, 1 + above + (equal - 1) / 2, np.inf)
 
 

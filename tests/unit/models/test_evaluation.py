@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from models.blending import Blend, tune_blend
 from models.candidates import CandidateSampler
 from models.evaluation.cases import Cases, make_cases
 from models.evaluation.contenders import Context, contenders
-from models.evaluation.metrics import evaluate, top_k
+from models.evaluation.metrics import evaluate, rank
 from models.item_evidence import EvidenceConfig, evidence, evidence_by_fold
 from models.item_graph import alike, build_edges
 from models.sequences import Windows
@@ -39,12 +41,45 @@ def test_an_oracle_scores_one_and_its_opposite_zero() -> None:
 
 
 def test_ties_are_broken_by_row_and_never_help() -> None:
-    """Equal scores rank by row, and a ranker that says nothing gets the middle rank."""
-    assert top_k(np.array([1, 3, 3, 2], np.float32), 3).tolist() == [1, 2, 3]
-    assert top_k(np.zeros(2, np.float32), 5).tolist() == [0, 1]
+    """A ranker that says nothing gets the middle rank, and lists by row."""
     cases = make_cases(*SHOP.split(CUT), CUT, 100, 0)
     silent = evaluate(lambda batch: np.zeros((len(batch), 44), np.float32), cases).metrics
     assert silent["mrr"] < 0.06
+    assert rank(lambda batch: np.zeros((len(batch), 44), np.float32), cases, 2).top[0].tolist() == [
+        0,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("exclude_seen", [False, True])
+@pytest.mark.parametrize("wanted", [3, 20])
+def test_ranks_are_what_a_plain_count_says(wanted: int, *, exclude_seen: bool) -> None:
+    """One more than what is above, half of the equal ones; with and without what was seen."""
+    chance = np.random.default_rng(wanted)
+    past, later = SHOP.split(CUT)
+    cases = make_cases(past, later, CUT, 100, 0)
+    targets = [np.sort(chance.choice(44, wanted, replace=False)) for _ in cases.targets]
+    cases = replace(cases, targets=targets, exclude_seen=exclude_seen)
+    scores = chance.integers(0, 12, (len(cases), 44)).astype(np.float32)
+    scores[:, 5] = -np.inf
+    found = rank(lambda batch: scores[np.searchsorted(cases.users, batch.users)], cases, 20)
+    place = 0
+    for line, user, items in zip(scores, cases.users.tolist(), targets, strict=True):
+        seen = np.isin(np.arange(44), cases.seen(user))
+        for item in items:
+            for ranks, barred in (
+                (found.rank, seen & exclude_seen),
+                (found.new_rank, seen),
+            ):
+                among = np.where(barred, -np.inf, line)
+                plain = 1 + (among > line[item]).sum() + ((among == line[item]).sum() - 1) / 2
+                if barred[item] or line[item] == -np.inf:
+                    plain = np.inf
+                if seen[item] and ranks is found.new_rank:
+                    assert np.isnan(ranks[place])
+                else:
+                    assert ranks[place] == plain
+            place += 1
 
 
 def test_following_what_follows_beats_popularity() -> None:
