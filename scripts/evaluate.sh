@@ -10,8 +10,7 @@ OUT=${OUT:-build/evaluation}
 SETS=${SETS:-"beauty:leave_one_out gowalla:given movielens-100k:leave_one_out \
 complete-journey:prequential beauty:cold_items online-retail:temporal complete-journey:temporal \
 retailrocket:temporal_next complete-journey:cold_items complete-journey:cold_users"}
-MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=500000000
-export MALLOC_MMAP_MAX_ MALLOC_TRIM_THRESHOLD_ MALLOC_TOP_PAD_ OUT
+export OUT
 
 if [ -z "$set_name" ]; then # all of them, the longest first
   mkdir -p "$OUT"

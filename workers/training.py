@@ -81,13 +81,14 @@ def train_model(
     """
     import torch  # noqa: PLC0415 torch loads only to train
 
+    from models.allocator import freed_memory_kept  # noqa: PLC0415 torch loads only to train
     from models.processes import ALONE  # noqa: PLC0415 torch loads only to train
     from models.training import train  # noqa: PLC0415 torch loads only to train
 
     processes = processes or ALONE
     torch.set_num_threads(settings.torch_threads)
     serving = ServingState(connect(settings.serving_url, settings), settings)
-    with closing(GraphStore(settings)) as graph:
+    with freed_memory_kept(), closing(GraphStore(settings)) as graph:
         data = processes.of_the_first(
             lambda: read_training_data(
                 graph, settings, lambda what: progress(f"read {what}", 0, 1, {})

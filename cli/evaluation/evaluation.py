@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from models.allocator import freed_memory_kept
 from models.evaluation.contenders import contenders
 from models.evaluation.environment import environment
 from models.evaluation.protocols import SplitConfig, main_metric, make_data_stream, make_split
@@ -68,6 +69,7 @@ class Request:
     retrain_days: int = 1
 
 
+@freed_memory_kept()
 def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summary]]:
     """Run what is not in the results file yet, and sum everything up.
 

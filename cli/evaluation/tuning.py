@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 import torch
 
+from models.allocator import freed_memory_kept
 from models.baselines.infeasible import InfeasibleError
 from models.evaluation.contenders import contenders
 from models.evaluation.protocols import SplitConfig, main_metric, make_split
@@ -61,6 +62,7 @@ class TuningRequest:
     trials: Path = TRIALS
 
 
+@freed_memory_kept()
 def run_tuning(
     request: TuningRequest,
     started: Callable[[str], None],
