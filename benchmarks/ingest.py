@@ -75,6 +75,16 @@ def accepted_per_s(stack: Target, events: list[dict[str, Any]]) -> float:
     return len(events) / (time.perf_counter() - began)
 
 
+def accepted_each_second_synced(stack: Target, events: list[dict[str, Any]]) -> float:
+    """The same with a log that is synced once a second, as the setting `durability` allows."""
+    with closing(connect(stack.settings.log_url, stack.settings)) as client:
+        client.config_set("appendfsync", "everysec")
+        try:
+            return accepted_per_s(stack, events)
+        finally:
+            client.config_set("appendfsync", "always")
+
+
 def into_graph_per_s(stack: Target, paths: StackPaths, events: int) -> float:
     """Events a second that the ingest worker moves into Neo4j, once it runs."""
     with closing(connect(stack.settings.log_url, stack.settings)) as client:
@@ -134,7 +144,10 @@ def measure(stack: Target, paths: StackPaths, count: int, report: Report) -> Non
     accepted = accepted_per_s(stack, events)
     graph = into_graph_per_s(stack, paths, len(events))
     bare = bare_merge_per_s(stack, events)
+    stop(paths, [INGEST], grace_s=20)
+    every_second = accepted_each_second_synced(stack, made_events(count, "unsynced"))
     report.add(what="accepted by REST, fsynced", events_per_s=round(accepted))
+    report.add(what="accepted by REST, everysec", events_per_s=round(every_second))
     report.add(
         what="into Neo4j, exactly once", events_per_s=round(graph), of_bare=round(graph / bare, 2)
     )
