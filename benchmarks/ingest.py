@@ -6,6 +6,7 @@ Usage: python -m benchmarks.ingest [--events 20000] [--json FILE]
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from cli.local_stack.stack import bring_down, bring_up
 from interest_graph.event_stream import EventStream
 from interest_graph.redis_client import connect
 
-from .report import Report
+from .report import Report, spread
 from .target import Target, target
 
 CLIENTS = 8
@@ -117,41 +118,51 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2, help="API processes")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    os.environ["INTEREST_GRAPH_API_WORKERS"] = str(options.workers)
     with tempfile.TemporaryDirectory() as folder:
         paths = StackPaths(Path(folder))
         try:
             bring_up(paths)
             with target(paths.data_dir) as stack:
-                setup = {"events": options.events, "clients": CLIENTS, "batch": BATCH}
-                report = Report("Ingest", {**stack.described, **setup})
-                measure(stack, paths, options.events, report)
+                setup = {"clients": CLIENTS, "batch": BATCH, "rounds": options.rounds}
+                report = Report("Ingest", {**stack.described, **setup, "events": options.events})
+                measure(stack, paths, options, report)
         finally:
             bring_down(paths)
     report.show(options.json)
 
 
-def measure(stack: Target, paths: StackPaths, count: int, report: Report) -> None:
-    """Warm up, then accept without the ingest worker, then let it work, then the baseline."""
-    warm, events = made_events(count // 4, "warm"), made_events(count, "event")
-    accepted_per_s(stack, warm)
-    bare_merge_per_s(stack, made_events(count // 4, "bare-warm"))
+def measure(stack: Target, paths: StackPaths, options: argparse.Namespace, report: Report) -> None:
+    """Warm up, then rounds of: accept without the ingest worker, let it work, the baseline."""
     stop(paths, [REFRESH], grace_s=20)  # what it does afterwards is not ingest
+    one_round(stack, paths, options.events // 4, "warm")
+    rounds = [
+        one_round(stack, paths, options.events, f"round-{number}")
+        for number in range(options.rounds)
+    ]
+    synced, every_second, graph, bare = (spread(values) for values in zip(*rounds, strict=True))
+    ratios = spread([round(graph / bare, 2) for _, _, graph, bare in rounds])
+    report.add(what="accepted by REST, fsynced", events_per_s=synced)
+    report.add(what="accepted by REST, everysec", events_per_s=every_second)
+    report.add(what="into Neo4j, exactly once", events_per_s=graph, of_bare=ratios)
+    report.add(what="bare batched MERGE", events_per_s=bare)
+
+
+def one_round(
+    stack: Target, paths: StackPaths, count: int, name: str
+) -> tuple[float, float, float, float]:
+    """Events a second: accepted with each write synced, with one sync a second, in Neo4j, bare."""
     stop(paths, [INGEST], grace_s=20)
-    into_graph_per_s(stack, paths, _length(stack)) if _length(stack) else None
-    stop(paths, [INGEST], grace_s=20)
-    accepted = accepted_per_s(stack, events)
-    graph = into_graph_per_s(stack, paths, len(events))
+    events = made_events(count, name)
+    synced = accepted_per_s(stack, events)
+    every_second = accepted_each_second_synced(stack, made_events(count, f"{name}-unsynced"))
+    graph = into_graph_per_s(stack, paths, _length(stack))
     bare = bare_merge_per_s(stack, events)
-    stop(paths, [INGEST], grace_s=20)
-    every_second = accepted_each_second_synced(stack, made_events(count, "unsynced"))
-    report.add(what="accepted by REST, fsynced", events_per_s=round(accepted))
-    report.add(what="accepted by REST, everysec", events_per_s=round(every_second))
-    report.add(
-        what="into Neo4j, exactly once", events_per_s=round(graph), of_bare=round(graph / bare, 2)
-    )
-    report.add(what="bare batched MERGE", events_per_s=round(bare))
+    return round(synced), round(every_second), round(graph), round(bare)
 
 
 def _length(stack: Target) -> int:

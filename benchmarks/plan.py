@@ -64,7 +64,7 @@ STEPS = (
         ),
         15,
     ),
-    Step("ingest", "ingest", (), ("--events", "2000"), 2),
+    Step("ingest", "ingest", (), ("--events", "2000", "--rounds", "1"), 3),
     Step("bulk-load", "bulk_load", (), ("--slice",), 30),
     Step(
         "growth",
