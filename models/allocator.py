@@ -23,15 +23,15 @@ def freed_memory_kept() -> Iterator[None]:
     pages: their page faults cost a step of training more than its arithmetic. Without glibc nothing
     is changed.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallopt"):
         yield
         return
     try:
         for parameter, value in KEPT.items():
-            mallopt(parameter, value)
+            library.mallopt(parameter, value)
         yield
     finally:
         for parameter, value in OTHERWISE.items():
-            mallopt(parameter, value)
-        ctypes.CDLL(None).malloc_trim(0)
+            library.mallopt(parameter, value)
+        library.malloc_trim(0)
