@@ -163,36 +163,39 @@ class Refresher:
         self._shelf = ModelShelf(settings.models_dir, services.serving)
         model = self._shelf.current(services.serving.head()[0])
         self._encoder = ItemEncoder.load(settings.models_dir / model.model_version, threads=1)
-        self._took: list[float] = []
 
-    def user(self, change: Change) -> None:
-        """Refresh the user of a change."""
+    def user(self, change: Change) -> float:
+        """Refresh the user of a change; the seconds it takes."""
         name = user_id(change.user)
         self._mark("User", "user_id", name)
         services = self._services
-        with counted(self._took):
-            done = refresh_users(
-                [name], services.graph, services.serving, self._shelf, services.settings
-            )
+        began = time.perf_counter()
+        done = refresh_users(
+            [name], services.graph, services.serving, self._shelf, services.settings
+        )
+        took_s = time.perf_counter() - began
         if done.written != 1:
             raise NotRefreshedError(name)
+        return took_s
 
-    def item(self, change: Change) -> None:
-        """Refresh the item of a change."""
+    def item(self, change: Change) -> float:
+        """Refresh the item of a change; the seconds it takes."""
         name = item_id(change.item)
         self._mark("Item", "item_id", name)
         services = self._services
-        with counted(self._took):
-            written = refresh_items(
-                [name],
-                services.graph,
-                services.serving,
-                self._shelf,
-                self._encoder,
-                services.settings,
-            )
+        began = time.perf_counter()
+        written = refresh_items(
+            [name],
+            services.graph,
+            services.serving,
+            self._shelf,
+            self._encoder,
+            services.settings,
+        )
+        took_s = time.perf_counter() - began
         if written != [name]:
             raise NotRefreshedError(name)
+        return took_s
 
     def medians_ms(
         self, changes: Sequence[Change], warm_up_s: float, repeats: int
@@ -217,13 +220,9 @@ class Refresher:
 
     def _turn(self, changes: Sequence[Change]) -> list[tuple[float, float]]:
         """Seconds of refreshing the user and the item of each change once."""
-        self._took = []
-        for change in changes:
-            self.user(change)
-            self.item(change)
-        return [*zip(self._took[::2], self._took[1::2], strict=True)]
+        return [(self.user(change), self.item(change)) for change in changes]
 
-    def hits(self, work: Callable[[Change], None], change: Change) -> int:
+    def hits(self, work: Callable[[Change], float], change: Change) -> int:
         """Database hits of a refresh."""
         with profiled() as found:
             work(change)
@@ -233,14 +232,6 @@ class Refresher:
         """Make a node stale, outside of what is measured."""
         text = MARK.format(label=label, key=key)
         self._services.graph.write(lambda tx: tx.run(text, id=name).consume())
-
-
-@contextmanager
-def counted(took: list[float]) -> Iterator[None]:
-    """Add how long it takes."""
-    began = time.perf_counter()
-    yield
-    took.append(time.perf_counter() - began)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ SHARPNESS = 3.0
 BRAND = 0.3
 CATEGORY = 0.2
 CHUNK_ROWS = 256
-"""Items whose likeness to all others is computed at once: more would not stay in the cache."""
+"""Items whose likeness to all others is computed at once; with more a shop takes longer."""
 TINY = 1e-9
 
 

@@ -43,12 +43,12 @@ def test_an_oracle_scores_one_and_its_opposite_zero() -> None:
 def test_ties_are_broken_by_row_and_never_help() -> None:
     """A ranker that says nothing gets the middle rank, and lists by row."""
     cases = make_cases(*SHOP.split(CUT), CUT, 100, 0)
-    silent = evaluate(lambda batch: np.zeros((len(batch), 44), np.float32), cases).metrics
-    assert silent["mrr"] < 0.06
-    assert rank(lambda batch: np.zeros((len(batch), 44), np.float32), cases, 2).top[0].tolist() == [
-        0,
-        1,
-    ]
+
+    def silent(batch: Cases) -> np.ndarray:
+        return np.zeros((len(batch), 44), np.float32)
+
+    assert evaluate(silent, cases).metrics["mrr"] < 0.06
+    assert rank(silent, cases, 2).top[0].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("exclude_seen", [False, True])
@@ -67,10 +67,7 @@ def test_ranks_are_what_a_plain_count_says(wanted: int, *, exclude_seen: bool) -
     for line, user, items in zip(scores, cases.users.tolist(), targets, strict=True):
         seen = np.isin(np.arange(44), cases.seen(user))
         for item in items:
-            for ranks, barred in (
-                (found.rank, seen & exclude_seen),
-                (found.new_rank, seen),
-            ):
+            for ranks, barred in ((found.rank, seen & exclude_seen), (found.new_rank, seen)):
                 among = np.where(barred, -np.inf, line)
                 plain = 1 + (among > line[item]).sum() + ((among == line[item]).sum() - 1) / 2
                 if barred[item] or line[item] == -np.inf:
