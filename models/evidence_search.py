@@ -10,7 +10,15 @@ import numpy.typing as npt
 from scipy import sparse
 
 from .evaluation.metrics import MAIN_METRIC, evaluate
-from .item_evidence import EvidenceConfig, Matrix, evidence, strongest
+from .item_evidence import (
+    EvidenceConfig,
+    Matrix,
+    borrowed_evidence,
+    direct_evidence,
+    scaled,
+    strongest,
+    with_borrowed,
+)
 from .sequences import newest_windows
 
 if TYPE_CHECKING:
@@ -66,13 +74,14 @@ def search_evidence(
         The evidence, and the decay of a user's events from one to the next older one.
     """
     known: dict[EvidenceConfig, sparse.csr_array] = {}
+    evidence = KnownEvidence(graph, lent)
     ordered = graph.has_order
 
     def judge(point: dict[str, Any]) -> float:
         config = replace(start, **{name: point[name] for name in point if name != "history_decay"})
         if config not in known:
             known.clear()
-            rows, columns, values = strongest(evidence(graph, config, lent), edges_per_item)
+            rows, columns, values = strongest(evidence(config), edges_per_item)
             shape = (graph.num_items, graph.num_items)
             known[config] = sparse.csr_array((values, (rows, columns)), shape=shape)
         ranker = _Neighborhood(known[config], point["history_decay"])
@@ -117,6 +126,29 @@ def _next(steps: tuple[float, ...], value: float, direction: int) -> float | Non
     """The step after a value in a direction, or None at the end."""
     beyond = [step for step in steps if (step - value) * direction > 0]
     return None if not beyond else min(beyond, key=lambda step: abs(step - value))
+
+
+class KnownEvidence:
+    """Evidence of different configurations; what only its borrowed part needs is not done again."""
+
+    def __init__(self, graph: InteractionGraph, lent: Matrix | None) -> None:
+        self._graph, self._alone = graph, np.zeros(len(graph.user_ids), np.int64)
+        self._backwards = None if lent is None else sparse.csr_array(lent.T)
+        self._direct: tuple[EvidenceConfig, sparse.csr_array] | None = None
+        self._borrowed: sparse.csr_array | None = None
+
+    def __call__(self, config: EvidenceConfig) -> sparse.csr_array:
+        """As `models.item_evidence.evidence`."""
+        own = replace(config, borrowed=0.0)
+        if self._direct is None or self._direct[0] != own:
+            (direct,) = direct_evidence(self._graph, own, self._alone)
+            self._direct, self._borrowed = (own, direct), None
+        direct = self._direct[1]
+        if self._backwards is None or not config.borrowed:
+            return scaled([direct])[0]
+        if self._borrowed is None:
+            self._borrowed = borrowed_evidence(direct, self._backwards)
+        return scaled([with_borrowed(direct, self._borrowed, config.borrowed)])[0]
 
 
 class _Neighborhood:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
 from interest_graph.interaction_graph import DAY_S, InteractionGraph
+
+from .threads import in_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -18,6 +23,8 @@ Matrix = sparse.csr_array[Any, Any]
 TYPICAL = 0.4
 MOST_LENT = 100
 MOST_BORROWED = 100
+BLOCK_ROWS = 2048
+"""Items whose entries are looked through at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,21 @@ def evidence_by_fold(
         fold_of_user: (users,) int64.
         lent: As for `evidence`.
     """
+    direct = direct_evidence(graph, config, fold_of_user)
+    if lent is None or not config.borrowed:
+        return scaled(direct)
+    backwards = sparse.csr_array(lent.T)
+
+    def whole(one: sparse.csr_array) -> sparse.csr_array:
+        return with_borrowed(one, borrowed_evidence(one, backwards), config.borrowed)
+
+    return scaled(in_threads(whole, direct))
+
+
+def direct_evidence(
+    graph: InteractionGraph, config: EvidenceConfig, fold_of_user: Ints
+) -> list[sparse.csr_array]:
+    """The same before anything is borrowed, and without c."""
     user, item, time = graph.event_user, graph.event_item, graph.event_time
     weight = np.asarray(graph.event_weights, dtype=np.float64)[graph.event_type]
     now = float(time.max()) if len(time) else 0.0
@@ -111,10 +133,31 @@ def evidence_by_fold(
             _normalised(whole - part, count - some, config)
             for part, some in zip(counted, events, strict=True)
         ]
-    if lent is not None and config.borrowed:
-        normalised = [_with_borrowed(one, lent, config.borrowed) for one in normalised]
-    scale = np.float32(_scale(normalised[0]))
-    return [sparse.csr_array(one * scale) for one in normalised]
+    return normalised
+
+
+def borrowed_evidence(direct: sparse.csr_array, backwards: Matrix) -> sparse.csr_array:
+    """What items lend each other, for b = 1; the `MOST_BORROWED` strongest of each item.
+
+    Args:
+        direct: Evidence, (items, items).
+        backwards: (items, items) the transposed shares S.
+    """
+    own = _best_others(direct, MOST_LENT)
+    return _best_others(own, MOST_BORROWED, backwards)
+
+
+def with_borrowed(
+    direct: sparse.csr_array, borrowed: sparse.csr_array, amount: float
+) -> sparse.csr_array:
+    """Evidence with what is borrowed, times b."""
+    return sparse.csr_array(direct + borrowed * np.float32(amount))
+
+
+def scaled(matrices: Sequence[sparse.csr_array]) -> list[sparse.csr_array]:
+    """The matrices times c, which the first of them decides."""
+    scale = np.float32(_scale(matrices[0]))
+    return [sparse.csr_array(one * scale) for one in matrices]
 
 
 def _ordered_pairs(
@@ -153,12 +196,17 @@ def _all_pairs(
 
 def _scale(matrix: sparse.csr_array) -> float:
     """What makes the strongest edge of an item to another `TYPICAL` on average."""
-    entries = matrix.tocoo()
-    other = entries.row != entries.col
-    strongest_edge = np.zeros(matrix.shape[0])
-    np.maximum.at(strongest_edge, entries.row[other], entries.data[other])
+    rows = _rows(matrix)
+    values = np.where(matrix.indices == rows, 0, matrix.data)
+    filled = np.flatnonzero(np.diff(matrix.indptr))
+    strongest_edge = np.maximum.reduceat(values, matrix.indptr[filled]) if len(filled) else values
     found = strongest_edge[strongest_edge > 0]
-    return TYPICAL / float(found.mean()) if len(found) else 1.0
+    return TYPICAL / float(found.mean(dtype=np.float64)) if len(found) else 1.0
+
+
+def _rows(matrix: sparse.csr_array) -> Ints:
+    """The row of every stored entry."""
+    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
 def _distances(user: Ints, config: EvidenceConfig) -> range:
@@ -199,30 +247,10 @@ def _normalised(
     """Divide by what both items have of events."""
     source = (events + config.smoothing) ** -config.source_power
     target = (events + config.smoothing) ** -config.target_power
-    pairs = total.tocoo()
-    values = pairs.data * source[pairs.row] * target[pairs.col]
-    normalised = sparse.csr_array(
-        (values.astype(np.float32), (pairs.row, pairs.col)), shape=total.shape
+    values = total.data * source[_rows(total)] * target[total.indices]
+    return sparse.csr_array(
+        (values.astype(np.float32), total.indices, total.indptr), shape=total.shape
     )
-    normalised.sum_duplicates()
-    return normalised
-
-
-def _with_borrowed(direct: sparse.csr_array, lent: Matrix, amount: float) -> sparse.csr_array:
-    """Add what items lend each other; of it the `MOST_BORROWED` strongest of each item count."""
-    rows, columns, values = strongest(_between_items(direct), MOST_LENT)
-    own = sparse.csr_array((values, (rows, columns)), shape=direct.shape)
-    rows, columns, values = strongest(_between_items(own @ lent.T), MOST_BORROWED)
-    borrowed = sparse.csr_array((values * np.float32(amount), (rows, columns)), shape=direct.shape)
-    return sparse.csr_array(direct + borrowed)
-
-
-def _between_items(matrix: Matrix) -> sparse.csr_array:
-    """The matrix without its diagonal."""
-    entries = matrix.tocoo()
-    other = entries.row != entries.col
-    places = (entries.row[other], entries.col[other])
-    return sparse.csr_array((entries.data[other], places), shape=matrix.shape)
 
 
 def strongest(matrix: sparse.csr_array, count: int) -> tuple[Ints, Ints, Floats]:
@@ -231,18 +259,87 @@ def strongest(matrix: sparse.csr_array, count: int) -> tuple[Ints, Ints, Floats]
     Returns:
         Sources, targets and values; by source, then value descending, then target row.
     """
-    entries, kept = matrix.tocoo(), np.ones(matrix.nnz, dtype=np.bool_)
-    for long in np.flatnonzero(np.diff(matrix.indptr) > count).tolist():
-        part = slice(matrix.indptr[long], matrix.indptr[long + 1])
-        values = matrix.data[part]
-        kept[part] = values >= np.partition(values, -count)[-count]
-    row, column, value = entries.row[kept], entries.col[kept], entries.data[kept]
-    order = np.lexsort((column, -value, row))
-    rows, columns = row[order], column[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, rows, side="left")
-    keep = place < count
-    values = value[order][keep].astype(np.float32)
-    return rows[keep].astype(np.int64), columns[keep].astype(np.int64), values
+    entries = _best(matrix, count).tocoo()
+    row, column = entries.row.astype(np.int64), entries.col.astype(np.int64)
+    order = np.lexsort((column, -entries.data, row))
+    return row[order], column[order], entries.data[order].astype(np.float32)
+
+
+def _best(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
+    """The matrix with the `count` strongest entries of each row."""
+    return _stacked([_best_of_each(block, count) for _, block in _blocks_of_rows(matrix)])
+
+
+def _best_others(
+    matrix: sparse.csr_array, count: int, by: Matrix | None = None
+) -> sparse.csr_array:
+    """The same without the diagonal, of the matrix or of its product with another.
+
+    Such a product has many times the entries of its factors, and is never there as a whole.
+    """
+    found = []
+    for first, rows in _blocks_of_rows(matrix):
+        block = rows if by is None else sparse.csr_array(rows @ by)
+        other = block.indices != _rows(block) + first
+        found.append(_best_of_each(_chosen(block, other), count))
+    return _stacked(found)
+
+
+def _blocks_of_rows(matrix: sparse.csr_array) -> Iterator[tuple[int, sparse.csr_array]]:
+    """The matrix by `BLOCK_ROWS` rows, each block with the number of its first row."""
+    for first in range(0, max(matrix.shape[0], 1), BLOCK_ROWS):
+        yield first, matrix[first : first + BLOCK_ROWS]
+
+
+def _best_of_each(block: sparse.csr_array, count: int) -> sparse.csr_array:
+    """The `count` strongest entries of each row; of equal ones those of the first columns."""
+    row = _rows(block)
+    lowest = _lowest_of_best(block, count)[row]
+    best = _chosen(block, block.data >= lowest)
+    tied = np.flatnonzero(np.diff(best.indptr) > count)
+    if not len(tied):
+        return best
+    places = np.flatnonzero(np.isin(_rows(best), tied))
+    rows, columns, values = _rows(best)[places], best.indices[places], best.data[places]
+    order = np.lexsort((columns, -values, rows))
+    rows = rows[order]
+    too_many = np.arange(len(rows)) - np.searchsorted(rows, rows, side="left") >= count
+    kept = np.ones(best.nnz, dtype=np.bool_)
+    kept[places[order[too_many]]] = False
+    return _chosen(best, kept)
+
+
+def _chosen(block: sparse.csr_array, kept: npt.NDArray[np.bool_]) -> sparse.csr_array:
+    """The block with some of its entries."""
+    places = np.flatnonzero(kept)
+    starts = np.searchsorted(places, block.indptr)
+    return sparse.csr_array((block.data[places], block.indices[places], starts), shape=block.shape)
+
+
+def _stacked(blocks: Sequence[sparse.csr_array]) -> sparse.csr_array:
+    """Blocks of rows below each other."""
+    return sparse.csr_array(sparse.vstack(blocks, format="csr"))
+
+
+def _lowest_of_best(block: sparse.csr_array, count: int) -> Floats:
+    """The `count`-th highest entry of each row, -inf where there are no more than that.
+
+    Rows are laid out side by side with others of about their length, which wastes little.
+    """
+    lengths = np.diff(block.indptr)
+    lowest = np.full(len(lengths), -np.inf, dtype=block.data.dtype)
+    long = np.flatnonzero(lengths > count)
+    doublings = np.log2(lengths[long]).astype(np.int64)
+    for one in np.unique(doublings).tolist():
+        rows = long[doublings == one]
+        columns = np.arange(lengths[rows].max())
+        inside = columns < lengths[rows, None]
+        values = np.full(inside.shape, -np.inf, dtype=block.data.dtype)
+        values[inside] = block.data[(block.indptr[rows, None] + columns)[inside]]
+        place = len(columns) - max(count, 1)
+        values.partition(place, axis=1)
+        lowest[rows] = values[:, place]
+    return lowest
 
 
 def at(matrix: sparse.csr_array, rows: Ints, columns: Ints) -> Floats:
@@ -251,13 +348,6 @@ def at(matrix: sparse.csr_array, rows: Ints, columns: Ints) -> Floats:
     >>> at(sparse.csr_array(np.eye(2)), np.array([0, 0]), np.array([0, 1])).tolist()
     [1.0, 0.0]
     """
-    entries = matrix.tocoo()
-    width = matrix.shape[1]
-    keys = entries.row.astype(np.int64) * width + entries.col
-    order = np.argsort(keys)
-    wanted = rows * width + columns
-    if not len(keys):
-        return np.zeros(len(wanted), np.float32)
-    place = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(keys) - 1)
-    hit = order[place]
-    return np.where(keys[hit] == wanted, entries.data[hit], 0).astype(np.float32)
+    if not len(rows):
+        return np.zeros(0, np.float32)
+    return np.asarray(matrix[rows, columns], dtype=np.float32)

@@ -12,6 +12,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from .item_evidence import EvidenceConfig, at, evidence_by_fold, strongest
+from .threads import in_threads
 
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
@@ -135,14 +136,15 @@ def build_edges(
     """
     matrices = evidence_by_fold(graph, config, fold_of_user, lent)
     again = np.arange(graph.num_items if matrices[0].diagonal().any() else 0)
-    found = []
-    for matrix in matrices:
+
+    def described(matrix: sparse.csr_array) -> tuple[Ints, Floats]:
         source, target, _ = strongest(matrix, edges_per_item - text_edges)
         sources, targets = (again, source, similar[0]), (again, target, similar[1])
         both = np.stack([np.concatenate(sources), np.concatenate(targets)])
         pairs = _first_of_each(both, graph.num_items, edges_per_item)
-        found.append((pairs, _features(graph, texts, matrix, pairs)))
-    (whole, features), *others = found
+        return pairs, _features(graph, texts, matrix, pairs)
+
+    (whole, features), *others = in_threads(described, matrices)
     by_id = np.argsort(np.argsort(np.asarray(graph.item_ids)))
     folds = [
         FoldEdges(pairs[0], pairs[1], seen, _places(whole, pairs, graph.num_items))

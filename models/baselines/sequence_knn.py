@@ -56,6 +56,9 @@ class SequenceKNN:
 
     def __init__(self, context: Context) -> None:
         del context
+        self._counted: tuple[InteractionGraph, tuple[Any, ...], sparse.csr_array, Values] | None = (
+            None
+        )
 
     def fit(
         self,
@@ -67,7 +70,7 @@ class SequenceKNN:
         """Count pairs; the window is cut so that no more than `MAX_PAIRS` are counted."""
         del seed, check
         given = dict(hyperparameters)
-        pairs, events = pair_counts(
+        pairs, events = self._counts(
             graph,
             max(1, min(given["window"], MAX_PAIRS // max(graph.num_events, 1))),
             given["distance_decay"],
@@ -87,6 +90,13 @@ class SequenceKNN:
         )
         kept = pruned(sparse.csr_array(places, shape=pairs.shape), given["neighbors"])
         return Fitted(NeighborhoodRanker(kept, vectors))
+
+    def _counts(self, graph: InteractionGraph, *options: Any) -> tuple[sparse.csr_array, Values]:
+        """`pair_counts`, those of before where graph and options are the same."""
+        kept = self._counted
+        if kept is None or kept[0] is not graph or kept[1] != options:
+            kept = self._counted = (graph, options, *pair_counts(graph, *options))
+        return kept[2], kept[3]
 
 
 def pair_counts(

@@ -10,8 +10,9 @@ import pytest
 from scipy import sparse
 from synthetic import make_graph
 
+from models import item_evidence
 from models.evaluation.splits import leave_one_out
-from models.evidence_search import ANY_ORDER, STEPS, _climb, search_evidence
+from models.evidence_search import ANY_ORDER, STEPS, KnownEvidence, _climb, search_evidence
 from models.item_evidence import TYPICAL, EvidenceConfig, evidence, strongest
 from models.likeness import lenders
 
@@ -102,3 +103,28 @@ def test_the_strongest_are_those_of_a_whole_sort_ties_by_target() -> None:
             expected = order[line[order] > 0][:count]
             np.testing.assert_array_equal(targets[sources == row], expected)
             np.testing.assert_array_equal(values[sources == row], line[expected])
+
+
+def test_what_was_counted_before_changes_no_evidence() -> None:
+    """One after the other, with more, less and nothing borrowed, all as counted from nothing."""
+    lent = lenders(SHOP, np.random.default_rng(0).standard_normal((44, 6)).astype(np.float32))
+    known = KnownEvidence(SHOP, lent)
+    for window, borrowed in ((5, 1.0), (5, 4.0), (9, 4.0), (9, 0.0), (9, 2.0), (5, 2.0)):
+        config = EvidenceConfig(window=window, borrowed=borrowed)
+        expected = evidence(SHOP, config, lent).toarray()
+        np.testing.assert_array_equal(known(config).toarray(), expected)
+
+
+def test_rows_in_several_blocks_are_all_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evidence, borrowed too, and the strongest are the same however many rows go together."""
+    lent = lenders(SHOP, np.random.default_rng(0).standard_normal((44, 6)).astype(np.float32))
+    config = EvidenceConfig(borrowed=2.0)
+
+    def found() -> list[np.ndarray]:
+        matrix = evidence(SHOP, config, lent)
+        return [matrix.toarray(), *strongest(matrix, 5)]
+
+    together = found()
+    monkeypatch.setattr(item_evidence, "BLOCK_ROWS", 7)
+    for one, other in zip(together, found(), strict=True):
+        np.testing.assert_array_equal(one, other)

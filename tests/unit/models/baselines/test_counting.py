@@ -18,6 +18,7 @@ from models.baselines.ease import MAX_ITEMS, item_weights
 from models.baselines.history import interactions, user_vectors
 from models.baselines.infeasible import InfeasibleError
 from models.baselines.item_knn import similarities
+from models.baselines.sequence_knn import SequenceKNN
 from models.evaluation.cases import Cases
 from models.evaluation.contenders import Context, contenders
 
@@ -89,6 +90,23 @@ def test_item_knn_is_the_shrunk_cosine_of_the_strongest_neighbors() -> None:
     assert kept.sum(1).max() == 2
     np.testing.assert_allclose(few[kept], expected[kept], rtol=1e-5)
     np.testing.assert_allclose(few.max(1), expected.max(1), rtol=1e-5)
+
+
+def test_sequence_knn_fitted_again_counts_what_it_must() -> None:
+    """Other norms, another window, another graph: each as if it were the first fit."""
+    again, half = SequenceKNN(Context()), SHOP.before(float(np.median(SHOP.event_time)))
+    for graph, changes in (
+        (SHOP, {}),
+        (SHOP, {"source_power": 1.0}),
+        (SHOP, {"window": 2}),
+        (half, {"window": 2}),
+    ):
+        given = dict(again.defaults) | changes
+        found, expected = (
+            one.fit(graph, given, 0, None).ranker(replace(cases(), history=graph))
+            for one in (again, SequenceKNN(Context()))
+        )
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_sequence_knn_equals_loops_over_histories() -> None:
