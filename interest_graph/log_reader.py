@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .entry import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from .entry import Entry
     from .event_stream import EventStream
@@ -48,14 +48,22 @@ class LogReader:
         for key in [key for key in self._attempts if key[0] == partition]:
             del self._attempts[key]
 
-    def read(self, count: int, block_ms: int) -> list[Entry]:
+    def read(
+        self, count: int, block_ms: int, partitions: Collection[int] | None = None
+    ) -> list[Entry]:
         """The next entries of each partition, oldest first; waits for the first.
 
         Args:
             count: At most so many; fewer when they are large.
             block_ms: Milliseconds to wait while there is nothing.
+            partitions: Which of those that it reads; by default all.
         """
-        found = self._pages(count, block_ms)
+        after = self._after.items()
+        found = self._pages(
+            {number: at for number, at in after if partitions is None or number in partitions},
+            count,
+            block_ms,
+        )
         if not self._attempts:
             return found
         return [
@@ -63,10 +71,10 @@ class LogReader:
             for entry in found
         ]
 
-    def _pages(self, count: int, block_ms: int) -> list[Entry]:
+    def _pages(self, after: dict[int, str], count: int, block_ms: int) -> list[Entry]:
         """Entries page by page: how large they are is not known before they are there."""
         found: list[Entry] = []
-        after, size = dict(self._after), 0
+        size = 0
         while after and len(found) < count and size < READ_BYTES:
             each = max(1, min(PAGE, count - len(found)) // len(after))
             page = self._stream.read(after, each, 0 if found else block_ms)

@@ -12,20 +12,15 @@ import socket
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import structlog
 
 from interest_graph.doubts import PAGE, Doubts
-from interest_graph.errors import (
-    GraphOverloadedError,
-    LeaseLostError,
-    SettingsError,
-    TransientError,
-)
+from interest_graph.errors import LeaseLostError, SettingsError, TransientError
 from interest_graph.graph import reads
 from interest_graph.graph.schema import migrate
-from interest_graph.ingest import Ingested, first_batch, ingest
 from interest_graph.leases import Leases
 from interest_graph.log_reader import LogReader
 from interest_graph.logs import configure_logs
@@ -36,12 +31,14 @@ from interest_graph.services import build_services
 from interest_graph.settings import load_settings
 
 from .celery_factory import create_celery
+from .ingest_lane import PAUSE_S, Lane
 from .wake_up import WakeUps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from interest_graph.entry import Entry
+    from interest_graph.ingest import Ingested
     from interest_graph.metrics import Metrics
     from interest_graph.services import Services
 
@@ -51,7 +48,8 @@ SOON_MS = 20
 GATHER_S = 0.1
 """From a read to the next, unless it was full or empty: transactions are dearer than rows."""
 AGAIN_S = 10.0
-PAUSE_S = 1.0
+LANES = 2
+"""Transactions at a time while there is a backlog."""
 KEEPS_A_LEASE = 5
 SWEEPER = 0
 
@@ -75,10 +73,13 @@ class IngestWorker:
         name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._leases = Leases(services.log, services.graph, services.settings, name)
         self._reader = LogReader(services.events)
-        self._in_hand: list[Entry] = []
-        self._most = services.settings.ingest_batch
         self._doubts = Doubts(services.log)
         self._stopping = threading.Event()
+        self._applying = threading.Lock()
+        self._lanes = [
+            Lane(services, self._reader, self._leases, self._stopping, self._apply)
+            for _ in range(LANES)
+        ]
         self._next_read = 0.0
         self._next_keep = 0.0
         self._next_again = 0.0
@@ -104,11 +105,13 @@ class IngestWorker:
     def _step(self) -> None:
         """One round: what is in hand, what is new, who is in doubt; now and then what failed."""
         self._keep_leases()
-        self._ingest(self._in_hand)  # when a server was away: nothing newer may pass it
+        self._ingest([])  # what is in hand since a server was away: nothing newer may pass it
         entries = self._read()
         if not self._leases.partitions:
             self._stopping.wait(BLOCK_MS / 1000)
         self._ingest(entries)
+        if len(entries) >= self._services.settings.ingest_batch:
+            self._drain()
         if self._wake_ups.waiting and not entries:  # else they were sent with these
             self._wake_ups.send()
         if SWEEPER in self._leases.partitions:
@@ -134,10 +137,9 @@ class IngestWorker:
 
     def _keep_leases(self) -> None:
         """Renew the leases in time, and follow what that changes."""
-        now = time.monotonic()
-        if now < self._next_keep:
+        if not self._leases_due():
             return
-        self._next_keep = now + self._services.settings.lease_s / KEEPS_A_LEASE
+        self._next_keep = time.monotonic() + self._services.settings.lease_s / KEEPS_A_LEASE
         changes = self._leases.keep()
         if changes.given_back:
             logger.info("partitions_given_back", partitions=changes.given_back)
@@ -163,7 +165,8 @@ class IngestWorker:
         dropped = {*partitions}
         for partition in dropped:
             self._reader.stop(partition)
-        self._in_hand = [entry for entry in self._in_hand if entry.partition not in dropped]
+        for lane in self._lanes:
+            lane.drop(dropped)
 
     def _leave(self) -> None:
         """Put right what waited for a shorter log, and give the partitions back.
@@ -182,7 +185,14 @@ class IngestWorker:
         logger.info("ingest_stopped")
 
     def _apply(self, done: Ingested) -> None:
-        """Count what a batch did, and wake the update workers."""
+        """Count what a batch did, and wake the update workers; one lane at a time."""
+        with self._applying:
+            self._count(done)
+            if self._is_short():
+                self._wake_ups.send(done.user_ids, done.item_ids)
+
+    def _count(self, done: Ingested) -> None:
+        """Set the metrics of a batch."""
         now_ms = time.time() * 1000
         self._metrics.events_applied.inc(done.events)
         for reason, count in done.flagged.items():
@@ -191,40 +201,32 @@ class IngestWorker:
             self._metrics.events_dead_lettered.labels("poison").inc(done.buried)
         for recorded_at_ms in done.recorded_at_ms:
             self._metrics.event_to_graph_seconds.observe((now_ms - recorded_at_ms) / 1000)
-        if self._is_short():
-            self._wake_ups.send(done.user_ids, done.item_ids)
 
     def _ingest(self, entries: list[Entry]) -> None:
-        """Bring entries into the graph, in batches; what is not done when it fails is kept."""
-        services, self._in_hand = self._services, entries
-        while self._in_hand and not self._stopping.is_set():
-            batch = first_batch(self._in_hand, self._most)
-            done = Ingested()
-            try:
-                ingest(
-                    batch, services.graph, services.events, services.settings, done, self._leases
-                )
-            except GraphOverloadedError as error:
-                self._take_less(batch, error)
-            else:
-                self._most = min(2 * self._most, services.settings.ingest_batch)
-                self._reader.set_aside(done.failed)
-                self._in_hand = self._in_hand[len(batch) :]
-                self._apply(done)
-            self._keep_leases()
+        """Bring entries into the graph; what is not done when it fails is kept in hand."""
+        self._lanes[0].in_hand += entries
+        for lane in self._lanes:
+            while lane.in_hand and not self._stopping.is_set():
+                lane.work(self._leases_due)
+                self._keep_leases()
 
-    def _take_less(self, batch: Sequence[Entry], error: GraphOverloadedError) -> None:
-        """Try half of a batch that is too much for Neo4j, which may be at fault itself.
+    def _drain(self) -> None:
+        """Work off a backlog: lanes, each with some of the partitions, side by side.
 
-        So nothing is buried for it: a single entry lets others pass and is tried again for ever.
+        So one prepares a transaction while another's is committed.
         """
-        logger.warning("ingest_batch_too_much", entries=len(batch), error=str(error))
-        if len(batch) > 1:
-            self._most = len(batch) // 2
-        else:
-            self._reader.set_aside(batch)
-            self._in_hand = self._in_hand[1:]
-        self._stopping.wait(PAUSE_S)
+        owned = sorted(self._leases.partitions)
+        with ThreadPoolExecutor(LANES, "lane") as pool:
+            running = [
+                pool.submit(lane.drain, owned[number::LANES], self._leases_due)
+                for number, lane in enumerate(self._lanes)
+            ]
+        for one in running:
+            one.result()
+
+    def _leases_due(self) -> bool:
+        """Whether the leases are to be renewed."""
+        return time.monotonic() >= self._next_keep
 
     def _put_right(self) -> None:
         """Rebuild what Redis keeps of some who are in doubt, whoever's batch left them so.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,6 +23,7 @@ from tests.integration.log_reading import read_log
 from tests.integration.published_directory import FIRST, SECOND
 from tests.integration.shop import ITEMS, Shop, rfc3339
 from workers import ingest as ingest_worker
+from workers import ingest_lane
 from workers.celery_factory import create_celery
 from workers.ingest import IngestWorker
 from workers.update import register_updates
@@ -192,7 +194,7 @@ def test_what_is_too_much_for_neo4j_is_halved_and_never_buried(
     worker: IngestWorker, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A real time-out: others are written, and what alone is too much is tried for ever."""
-    monkeypatch.setattr(ingest_worker, "PAUSE_S", 0.01)
+    monkeypatch.setattr(ingest_lane, "PAUSE_S", 0.01)
     partitions = services.settings.log_partitions
     while len(worker._leases.partitions) < partitions or services.events.length():
         worker._step()  # the catalogue
@@ -227,6 +229,46 @@ def test_what_is_too_much_for_neo4j_is_halved_and_never_buried(
     worker._reader.try_again()
     worker._step()
     assert (services.events.length(), services.events.dead_letters()) == (0, 0)
+
+
+def test_a_backlog_is_worked_off_by_lanes_side_by_side(
+    settings: Settings,
+    migrated: None,
+    wake_ups: WakeUps,
+    shop: Shop,
+    query: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two transactions are under way at once, of different partitions; users' orders are kept."""
+    services = build_services(settings.model_copy(update={"ingest_batch": 10}))
+    worker = IngestWorker(services, wake_ups, build_metrics(None))
+    while len(worker._leases.partitions) < settings.log_partitions or services.events.length():
+        worker._step()  # the catalogue
+    both, partitions = threading.Barrier(2), defaultdict(set)
+    write_entries, order = core.write_entries, written(monkeypatch)
+
+    def seen(tx: Any, entries: Any, given: Any) -> Any:
+        name = threading.current_thread().name
+        if name.startswith("lane") and not partitions[name]:
+            both.wait(20)
+        partitions[name] |= {entry.partition for entry in entries}
+        return write_entries(tx, entries, given)
+
+    monkeypatch.setattr(core, "write_entries", seen)
+    users = [f"u-{number}" for number in range(16)]
+    for user in users:
+        shop.send(user, *[("view", item) for item in ITEMS[:5]])
+    thread = run(worker)
+    until(lambda: services.events.length() == 0)
+    worker.stop()
+    thread.join(10)
+    services.close()
+    first, second = (found for name, found in partitions.items() if name.startswith("lane"))
+    assert not first & second
+    assert query("MATCH (:User)-[e:VIEWED]->(:Item) RETURN count(e) AS n") == [{"n": 80}]
+    for user in users:
+        own = [one for one in order if one.rpartition("-")[0] == user]
+        assert own == [f"{user}-{number}" for number in range(5)]
 
 
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
