@@ -16,6 +16,7 @@ class FitConfig:
     Args:
         model: Its shape.
         epochs: Most passes over the events; the rates fall to nothing along half a cosine.
+        epoch_steps: Most steps of a pass; of more batches each draws some anew. None for all.
         warm_up_steps: Steps in which the rates rise to what they are; a tenth of all at most.
         patience: Epochs without improvement after which it stops.
         batch_events: Most events of a step.
@@ -39,6 +40,7 @@ class FitConfig:
 
     model: RecommenderConfig
     epochs: int = 3
+    epoch_steps: int | None = None
     warm_up_steps: int = 50
     patience: int = 2
     batch_events: int = 1600

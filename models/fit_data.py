@@ -18,6 +18,7 @@ from .recommender import RecommenderConfig
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
+    from .item_evidence import Matrix
     from .text_encoder import TextEncoder
     from .training_config import TrainingConfig
 
@@ -72,6 +73,7 @@ def make_fit_data(
     now: float,
     device: torch.device,
     text_encoder: TextEncoder | None = None,
+    lent: Matrix | None = None,
 ) -> FitData:
     """Everything a fit reads of a graph as it stood at `now`.
 
@@ -82,9 +84,12 @@ def make_fit_data(
         now: The moment as of which popularity is counted, in seconds since 1970.
         device: Where tensors go.
         text_encoder: The encoder to tune, or None to keep texts as they are.
+        lent: As of `models.likeness.lenders`, where that is known.
     """
     directions = text_directions(texts.items, config.dim)
     folds = fold_users(graph, config.folds, config.seed)
+    if lent is None and config.evidence.borrowed:
+        lent = lenders(graph, directions, words=config.words)
     edges = build_edges(
         graph,
         directions,
@@ -93,7 +98,7 @@ def make_fit_data(
         edges_per_item=config.similar_items,
         text_edges=config.text_edges,
         fold_of_user=folds,
-        lent=lenders(graph, directions, words=config.words) if config.evidence.borrowed else None,
+        lent=lent,
     )
     identities = learn_identities(graph, of_nodes=config.identities, of_words=config.words)
     popularity = graph.popularity(now, config.popularity_half_life_days)

@@ -111,43 +111,49 @@ class Fit:
         losses: list[float] = []
         validation: list[float] = []
         best, best_epoch, best_value, blend = model.state_dict(), 0, -np.inf, self._blend
-        self._settle()
+        settled = self._settle()
         for epoch in range(self._config.epochs + 1):
             if epoch:
                 losses.append(self._epoch(epoch))
-                self._settle()
+                settled = self._settle()
             if self._validate is None:
                 best, best_epoch = model.state_dict(), epoch
                 continue
             # How loud terms should be hardly changes afterwards, but for what attention takes over.
             terms = TERMS[:-1] if epoch <= 1 else ("edges",)
-            blend, value = self._tune(self._validate, blend, terms)
+            blend, value = self._tune(self._validate, settled, blend, terms)
             validation.append(value)
             if value > best_value:
                 best, best_epoch, best_value = copy.deepcopy(model.state_dict()), epoch, value
             elif epoch - best_epoch >= self._config.patience:
                 break
         model.load_state_dict(best)
+        embeddings, weights = settled = self._settle()
         if self._validate is not None:
-            blend, _ = self._tune(self._validate, blend)
+            blend, _ = self._tune(self._validate, settled, blend)
         apply_blend(model, blend)
-        embeddings, weights = self._settle()
         return Fitted(model.eval(), embeddings, weights, best_epoch, losses, validation, blend)
 
     def _tune(
-        self, validate: Callable[[Ranker], float], start: Blend, terms: Sequence[str] = TERMS
+        self,
+        validate: Callable[[Ranker], float],
+        settled: tuple[Tensor, Tensor],
+        start: Blend,
+        terms: Sequence[str] = TERMS,
     ) -> tuple[Blend, float]:
-        """The blend that validates best, and its value; the model is left as it was."""
+        """The blend that validates best, and its value; the model is left as it was.
+
+        How loud terms are changes neither embeddings nor edges: they stay as `_settle` left them.
+        """
         plain = copy.deepcopy(self.model.state_dict())
 
         def judge(blend: Blend) -> float:
             self.model.load_state_dict(plain)
             apply_blend(self.model, blend)
-            return validate(self._ranker(*self._settle()))
+            return validate(self._ranker(*settled))
 
         best, value = tune_blend(judge, start, terms)
         self.model.load_state_dict(plain)
-        self._settle()
         return best, value
 
     def ranker(
@@ -182,7 +188,7 @@ class Fit:
         return self._state, weights
 
     def _epoch(self, epoch: int) -> float:
-        """One pass over the events; the mean loss of its steps."""
+        """One pass over the events, or over a sample; the mean loss of its steps."""
         config, losses = self._config, []
         self.model.train()
         shape = config.model.interest_encoder
@@ -190,6 +196,7 @@ class Fit:
         graph, most = self._data.graph, shape.max_events
         windows = Windows(graph, most, self._rng, reach, any_order=config.any_order)
         batches = windows.batches(config.batch_events, self._data.fold_of_user)
+        batches = batches[: config.epoch_steps]
         device = self._data.table.text.device
         for number, members in enumerate(batches):
             batch = windows.read(members, config.same_moment, config.look_ahead)

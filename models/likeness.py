@@ -14,6 +14,7 @@ from scipy import sparse
 
 from interest_graph.top_k import top_k_each
 
+from .threads import in_threads
 from .words import learn_vocabulary, word_links
 
 if TYPE_CHECKING:
@@ -45,32 +46,42 @@ def lenders(graph: InteractionGraph, texts: Floats, *, words: bool = True) -> Ma
         texts: (items, d) float32 text vectors, zeros for none.
         words: Whether words count.
     """
-    count = graph.num_items
+    return lenders_of_each([graph], texts, words=words)[0]
+
+
+def lenders_of_each(
+    graphs: Sequence[InteractionGraph], texts: Floats, *, words: bool = True
+) -> list[Matrix]:
+    """The same for several sets of events with the same items, whose likeness is computed once."""
+    count = graphs[0].num_items
     dense = texts / np.maximum(np.linalg.norm(texts, axis=1, keepdims=True), TINY)
-    said = _said(graph, words=words)
-    lend = np.bincount(graph.event_item, minlength=count) > 0
+    said = _said(graphs[0], words=words)
     most = min(LENDERS, count - 1)
     if most < 1 or (not said.nnz and not dense.any()):
-        return sparse.csr_array((count, count), dtype=np.float32)
-    barred = np.where(lend, np.float32(0), np.float32(-np.inf))
-    rows, columns, shares = [], [], []
-    for begin in range(0, count, CHUNK_ROWS):
+        return [sparse.csr_array((count, count), dtype=np.float32) for _ in graphs]
+    idle = [np.bincount(graph.event_item, minlength=count) == 0 for graph in graphs]
+    by_word = sparse.csr_array(said.T)
+
+    def shares(begin: int) -> list[Matrix]:
         own = np.arange(begin, min(begin + CHUNK_ROWS, count))
         like = dense[own] @ dense.T
-        like += (said[own] @ said.T).toarray()
-        like += barred
+        like += (said[own] @ by_word).toarray()
         like[np.arange(len(own)), own] = -np.inf
         np.copyto(like, -np.inf, where=like <= 0)
-        best = top_k_each(like, [most] * len(own))
-        row, column = np.repeat(own, [len(one) for one in best]), np.concatenate(best)
-        share = like[row - begin, column] ** SHARPNESS
-        total = np.bincount(row - begin, share, len(own))
-        shares.append(share / np.maximum(total, TINY)[row - begin])
-        rows.append(row)
-        columns.append(column)
-    places = (np.concatenate(rows), np.concatenate(columns))
-    values = np.concatenate(shares).astype(np.float32)
-    return sparse.csr_array((values, places), shape=(count, count))
+        return [_shares(np.where(barred, np.float32(-np.inf), like), most) for barred in idle]
+
+    blocks = in_threads(shares, range(0, count, CHUNK_ROWS))
+    return [sparse.csr_array(sparse.vstack(one, format="csr")) for one in zip(*blocks, strict=True)]
+
+
+def _shares(like: Floats, most: int) -> Matrix:
+    """The shares of the most alike, from likeness (rows, items) that is positive or -inf."""
+    best = top_k_each(like, [most] * len(like))
+    row, column = np.repeat(np.arange(len(like)), [len(one) for one in best]), np.concatenate(best)
+    share = like[row, column] ** SHARPNESS
+    total = np.bincount(row, share, len(like))
+    share = (share / np.maximum(total, TINY)[row]).astype(np.float32)
+    return sparse.csr_array((share, (row, column)), shape=like.shape)
 
 
 def word_vectors(texts: Sequence[str]) -> Matrix:

@@ -21,7 +21,7 @@ from .evidence_search import search_evidence
 from .fit_data import FitData, Texts, make_fit_data, model_shape
 from .fitting import Fit, Fitted
 from .item_graph import text_directions
-from .likeness import lenders
+from .likeness import lenders_of_each
 from .processes import ALONE, Processes
 from .published_ranker import PublishedRanker
 from .tensorboard_log import tensorboard_log
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from .blending import Blend
     from .evaluation.cases import Cases, Ranker
-    from .item_evidence import EvidenceConfig
+    from .item_evidence import EvidenceConfig, Matrix
     from .item_graph import ItemEdges
 
 Floats = npt.NDArray[np.float32]
@@ -118,14 +118,17 @@ class _Training:
             graph,
             config.validation_share,
             config.test_share,
-            config.max_evaluation_users,
+            config.evaluation_users(graph.num_items),
             config.seed,
         )
         past, check, known, test = split.train, split.check, split.known, split.test
         cuts = (float(check.as_of[0]), float(test.as_of[0]))
         self._embed_texts()
-        evidence, baselines = self._baselines(past, check, test)
-        first = self._fit(past, cuts[0], evidence, config.fit.epochs, check, "fit")
+        self._progress(Progress("baselines", 0, 1))
+        directions = text_directions(self._texts.items, config.dim)
+        lent, lent_in_all = lenders_of_each([past, graph], directions, words=config.words)
+        evidence, baselines = self._baselines(past, check, test, lent)
+        first = self._fit(past, cuts[0], evidence, lent, config.fit.epochs, check, "fit")
         live = known.popularity(cuts[1], config.popularity_half_life_days)
         judged = evaluate(first.fit.ranker(first.fitted, live), test)
         if incumbent is not None:
@@ -135,7 +138,7 @@ class _Training:
         self._progress(Progress("evaluate", 1, 1, judged.metrics))
         end = float(graph.event_time.max())
         epochs, blend = first.fitted.epochs, first.fitted.blend
-        final = self._fit(graph, end, evidence, epochs, None, "refit", blend)
+        final = self._fit(graph, end, evidence, lent_in_all, epochs, None, "refit", blend)
         return self._processes.of_the_first(
             lambda: self._publish(first, final, judged, baselines, cuts)
         )
@@ -153,13 +156,11 @@ class _Training:
         self._texts = Texts(*found)
 
     def _baselines(
-        self, past: InteractionGraph, check: Cases, test: Cases
+        self, past: InteractionGraph, check: Cases, test: Cases, lent: Matrix
     ) -> tuple[EvidenceConfig, dict[str, dict[str, float]]]:
         """Tune and judge the baselines; the evidence that serves the item graph best."""
-        self._progress(Progress("baselines", 0, 1))
         best, rankers = tune_baselines(past, check, test)
         config = self._config
-        lent = lenders(past, text_directions(self._texts.items, config.dim), words=config.words)
         best, _ = search_evidence(past, check, config.similar_items, best, lent, ("borrowed",))
         judged = {name: evaluate(ranker, test).metrics for name, ranker in rankers.items()}
         self._progress(Progress("baselines", 1, 1))
@@ -170,6 +171,7 @@ class _Training:
         graph: InteractionGraph,
         now: float,
         evidence: EvidenceConfig,
+        lent: Matrix,
         epochs: int,
         check: Cases | None,
         stage: str,
@@ -182,7 +184,7 @@ class _Training:
             self._encoder = TextEncoder(config.text_model, str(self._device))
         encoder = self._encoder if config.tune_text else None
         tuned = replace(config, evidence=evidence)
-        data = make_fit_data(graph, self._texts, tuned, now, self._device, encoder)
+        data = make_fit_data(graph, self._texts, tuned, now, self._device, encoder, lent)
         shape = model_shape(config, graph, self._texts.items.shape[1])
         settings = replace(config.fit, model=shape, epochs=epochs, seed=config.seed)
         validate = None if check is None else _validator(check)

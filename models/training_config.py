@@ -13,6 +13,9 @@ from .text_encoder import PACKAGED
 if TYPE_CHECKING:
     from pathlib import Path
 
+EPOCH_STEPS = 200
+"""So that a training ends within minutes, whatever a shop has of events."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
@@ -35,6 +38,8 @@ class TrainingConfig:
         validation_share: Share of the events, the latest but for the test, that stops training.
         test_share: Share of the events, the latest, that judges the model.
         max_evaluation_users: Users that an evaluation ranks for at most.
+        max_evaluation_scores: Scores that it computes at most, a user times all items; fewer users
+            of large catalogues.
         identities: Whether items, categories and brands have a learned identity beside their text.
         words: Whether words of texts have a learned vector beside the text encoder.
         evidence: How pairs of events become evidence; training tunes it on the validation.
@@ -58,12 +63,19 @@ class TrainingConfig:
     validation_share: float = 0.1
     test_share: float = 0.1
     max_evaluation_users: int = 5000
+    max_evaluation_scores: int = 50_000_000
     identities: bool = True
     words: bool = True
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
-    fit: FitConfig = field(default_factory=lambda: FitConfig(RecommenderConfig()))
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(RecommenderConfig(), epoch_steps=EPOCH_STEPS)
+    )
     seed: int = 0
     log_dir: Path | None = None
+
+    def evaluation_users(self, items: int) -> int:
+        """Users that an evaluation ranks so many items for, at most; one at least."""
+        return max(1, min(self.max_evaluation_users, self.max_evaluation_scores // max(items, 1)))
 
 
 @dataclass(frozen=True, slots=True)

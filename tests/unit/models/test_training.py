@@ -114,6 +114,23 @@ def test_the_same_seed_trains_the_same_model(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_a_large_shop_costs_no_more_steps_and_scores_than_are_allowed(tmp_path: Path) -> None:
+    """An epoch takes that many steps of the many that there are; fewer users are ranked for."""
+    graph, config = make_graph(users=24, events=16), small_config()
+    fit = replace(config.fit, epochs=2, batch_events=30, epoch_steps=3)
+    config = replace(config, fit=fit, max_evaluation_scores=5 * graph.num_items + 1)
+    steps: list[Progress] = []
+    result = train(graph, config, tmp_path, {}, steps.append)
+    assert {step.total for step in steps if step.stage in {"fit", "refit"} and step.done} == {6}
+    assert result.metrics["cases"] == 5
+
+
+def test_one_user_is_ranked_for_whatever_the_bounds() -> None:
+    """Neither no items nor more than the bound leave nobody."""
+    config = replace(small_config(), max_evaluation_scores=10)
+    assert [config.evaluation_users(items) for items in (0, 3, 100)] == [10, 3, 1]
+
+
 def test_the_incumbent_is_judged_by_the_same_test(trained: Trained, tmp_path: Path) -> None:
     """The model in service appears among the baselines."""
     config = small_config()
