@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import orjson
+
 from cli.demo import prepare
 from cli.local_stack.paths import StackPaths
 from cli.local_stack.stack import bring_down
@@ -25,6 +27,7 @@ from .target import target
 TRAINING = "Training: "
 STEP_S = 15.0
 SHOWN_S = 1.0
+QUALITY = ("ndcg_at_10", "new_ndcg_at_10", "repeat_ndcg_at_10")
 
 
 class Steps:
@@ -69,6 +72,7 @@ def measure(folder: Path, *, everything: bool) -> Report:
         refreshing = time.monotonic()
         wait_until_quiet(settings)
         ended = time.monotonic()
+        judged = _judged(settings.models_dir)
         with target(paths.data_dir) as stack:
             report = Report("Bulk load", stack.described)
             purchases = stack.events
@@ -94,7 +98,16 @@ def measure(folder: Path, *, everything: bool) -> Report:
     for what, took in parts.items():
         rate = round(purchases / took) if took is loaded_s else None
         report.add(what=what, seconds=round(took), purchases_per_s=rate)
+    for name, metrics in judged.items():
+        report.add(what=f"its test: {name}", **{key: round(metrics[key], 4) for key in QUALITY})
     return report
+
+
+def _judged(models_dir: Path) -> dict[str, dict[str, float]]:
+    """What the model's own test said of it and of the baselines, by name."""
+    (file,) = models_dir.glob("*/metrics.json")
+    metrics = orjson.loads(file.read_bytes())
+    return {"the model": metrics["test"], **metrics["baselines"]}
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from .item_evidence import (
     Matrix,
     borrowed_evidence,
     direct_evidence,
+    pruned,
     scaled,
-    strongest,
     with_borrowed,
 )
 from .sequences import newest_windows
@@ -81,9 +81,7 @@ def search_evidence(
         config = replace(start, **{name: point[name] for name in point if name != "history_decay"})
         if config not in known:
             known.clear()
-            rows, columns, values = strongest(evidence(config), edges_per_item)
-            shape = (graph.num_items, graph.num_items)
-            known[config] = sparse.csr_array((values, (rows, columns)), shape=shape)
+            known[config] = pruned(evidence(config), edges_per_item)
         ranker = _Neighborhood(known[config], point["history_decay"])
         metrics = evaluate(ranker, check).metrics
         return metrics.get(f"new_{MAIN_METRIC}", metrics.get(MAIN_METRIC, 0.0))

@@ -171,8 +171,9 @@ def _ordered_pairs(
     for distance in _distances(user, config):
         (owner, source, target), amount = _pairs(user, item, time, weight, distance, config.reverse)
         values = (amount * config.distance_decay ** (distance - 1)).astype(np.float32)
-        rows = fold_of_user[owner] * items + source
-        stacked = stacked + sparse.csr_array((values, (rows, target)), shape=stacked.shape)
+        rows = (fold_of_user[owner] * items + source).astype(np.int32)
+        places = (rows, target.astype(np.int32))  # half of what SciPy would go through
+        stacked = stacked + sparse.csr_array((values, places), shape=stacked.shape)
     return [stacked[fold * items : (fold + 1) * items] for fold in range(folds)]
 
 
@@ -259,14 +260,14 @@ def strongest(matrix: sparse.csr_array, count: int) -> tuple[Ints, Ints, Floats]
     Returns:
         Sources, targets and values; by source, then value descending, then target row.
     """
-    entries = _best(matrix, count).tocoo()
+    entries = pruned(matrix, count).tocoo()
     row, column = entries.row.astype(np.int64), entries.col.astype(np.int64)
     order = np.lexsort((column, -entries.data, row))
     return row[order], column[order], entries.data[order].astype(np.float32)
 
 
-def _best(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
-    """The matrix with the `count` strongest entries of each row."""
+def pruned(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
+    """The matrix with the `count` strongest entries of each row; of equal ones the first."""
     return _stacked([_best_of_each(block, count) for _, block in _blocks_of_rows(matrix)])
 
 
@@ -282,7 +283,9 @@ def _best_others(
         block = rows if by is None else sparse.csr_array(rows @ by)
         other = block.indices != _rows(block) + first
         found.append(_best_of_each(_chosen(block, other), count))
-    return _stacked(found)
+    best = _stacked(found)
+    best.sort_indices()  # sums and look-ups of what is sorted are several times as fast
+    return best
 
 
 def _blocks_of_rows(matrix: sparse.csr_array) -> Iterator[tuple[int, sparse.csr_array]]:

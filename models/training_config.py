@@ -13,7 +13,7 @@ from .text_encoder import PACKAGED
 if TYPE_CHECKING:
     from pathlib import Path
 
-EPOCH_STEPS = 200
+EPOCH_STEPS = 100
 """So that a training ends within minutes, whatever a shop has of events."""
 
 

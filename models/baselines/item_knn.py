@@ -8,9 +8,10 @@ import numpy as np
 from scipy import sparse
 
 from models.evaluation.contender import Fitted, Hyperparameters
+from models.item_evidence import pruned
 
 from .history import binary_vectors, interactions
-from .neighborhood import NeighborhoodRanker, pruned
+from .neighborhood import NeighborhoodRanker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,22 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-
-from models.item_evidence import strongest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scipy import sparse
+
     from models.evaluation.cases import Cases
 
 Floats = npt.NDArray[np.float32]
-
-
-def pruned(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
-    """The matrix with the `count` largest entries of each row."""
-    rows, columns, values = strongest(matrix, count)
-    return sparse.csr_array((values, (rows, columns)), shape=matrix.shape)
 
 
 class NeighborhoodRanker:

@@ -11,9 +11,10 @@ from scipy import sparse
 
 from interest_graph.interaction_graph import DAY_S, InteractionGraph
 from models.evaluation.contender import Fitted, Hyperparameters
+from models.item_evidence import pruned
 
 from .history import user_vectors
-from .neighborhood import NeighborhoodRanker, pruned
+from .neighborhood import NeighborhoodRanker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
