@@ -50,9 +50,9 @@ STEPS = (
     Step(
         "lists",
         "lists",
-        ("--seconds", "30", "--turns", "5"),
+        ("--seconds", "20", "--turns", "3"),
         ("--items", "2000", "--users", "200", "--seconds", "2", "--turns", "1"),
-        16,
+        7,
     ),
     Step(
         "freshness",

@@ -37,7 +37,7 @@ BUG = "INTEREST_GRAPH_TEST_PLANTED_BUG"
 
 def acknowledge_before_commit() -> None:
     """An entry leaves the log before it is in the graph: a fault in between loses it."""
-    from workers import ingest as worker
+    from workers import ingest_lane as worker
 
     right = worker.ingest
 
