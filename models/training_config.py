@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EPOCH_STEPS = 100
-"""So that a training ends within minutes, whatever a shop has of events."""
+"""So that the steps of a training take minutes, whatever a shop has of events."""
 
 
 @dataclass(frozen=True, slots=True)
