@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
-
-import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+MOST = 4
+"""Each holds a sparse product of all items in memory."""
 
 
 def in_threads(make: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
-    """What is made of each, in their order; as many at a time as torch has threads."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    """What is made of each, in their order; one on each processor at a time, `MOST` at most.
+
+    How many threads torch has is another matter: these are sparse products, which do not use them.
+    """
+    with ThreadPoolExecutor(min(MOST, processors())) as pool:
         return list(pool.map(make, given))
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from models.threads import processors
 
 PACKAGES = ("interest-graph", "numpy", "scipy", "torch", "torch-geometric", "implicit", "optuna")
 
@@ -17,7 +18,7 @@ def environment() -> dict[str, Any]:
     return {
         "machine": platform.machine(),
         "system": platform.system(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+        "cores": processors(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
