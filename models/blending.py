@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .recommender import Recommender
 
 FACTORS = (2.0, 0.5)
+FINE_FACTORS = (2**0.5, 2**-0.5)
 MOST = 64.0
 ROUNDS = 2
 TERMS = ("again", "popularity", "edges", "interest")
@@ -52,7 +53,10 @@ def apply_blend(model: Recommender, blend: Blend) -> None:
 def tune_blend(
     judge: Callable[[Blend], float], start: Blend, terms: Sequence[str] = TERMS
 ) -> tuple[Blend, float]:
-    """Search one factor after the other, each as far as it helps, within 1/64 … 64; twice round.
+    """Search one factor after the other, each as far as it helps, within 1/64 … 64.
+
+    Twice round by twos, then by their roots: proportions between terms are worth more than a factor
+    of two can tell.
 
     Args:
         judge: The validation metric of a blend.
@@ -63,21 +67,26 @@ def tune_blend(
         The best blend found, and its value.
     """
     best, value = start, judge(start)
-    for _ in range(ROUNDS):
-        before = best
-        for name in terms:
-            best, value = _along(name, judge, best, value)
-        if best == before:
-            break
+    for factors, rounds in ((FACTORS, ROUNDS), (FINE_FACTORS, 1)):
+        for _ in range(rounds):
+            before = best
+            for name in terms:
+                best, value = _along(name, factors, judge, best, value)
+            if best == before:
+                break
     return best, value
 
 
 def _along(
-    name: str, judge: Callable[[Blend], float], best: Blend, value: float
+    name: str,
+    factors: Sequence[float],
+    judge: Callable[[Blend], float],
+    best: Blend,
+    value: float,
 ) -> tuple[Blend, float]:
     """Change one factor as far as it helps, up, or else down."""
     start = best
-    for factor in FACTORS:
+    for factor in factors:
         while 1 / MOST <= getattr(best, name) * factor <= MOST:
             tried = replace(best, **{name: getattr(best, name) * factor})
             found = judge(tried)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-AGAIN_HALF_LIFE_S = 60 * 86_400.0
+DAY_S = 86_400.0
+AGAIN_HALF_LIVES_S = ((320 * DAY_S, 0.5), (80 * DAY_S, 0.3), (20 * DAY_S, 0.2))
 LEAST_AGAIN = -5.0
 TINY = 1e-20
 AGAIN_AMOUNT = 4.0  # what one event of full weight starts with; two then count 1.4 times as much
@@ -229,9 +230,14 @@ def at_knots(table: Tensor, seconds: Tensor) -> Tensor:
 
 
 def _forgetting(knots: int) -> Tensor:
-    """A table of time that starts as a half-life of `AGAIN_HALF_LIFE_S`, (knots,)."""
+    """A table of time that starts as the log of a mixture of half-lives, (knots,).
+
+    What is taken again soon and what is taken again next year are both remembered: with one
+    half-life either the newest baskets say too little, or the old ones.
+    """
     seconds = MINUTE_S * torch.expm1(torch.arange(knots) * (LAST_KNOT / (knots - 1)))
-    return (-math.log(2) * seconds / AGAIN_HALF_LIFE_S).clamp(min=LEAST_AGAIN)
+    kept = sum(share * torch.exp2(-seconds / half) for half, share in AGAIN_HALF_LIVES_S)
+    return torch.log(torch.as_tensor(kept)).clamp(min=LEAST_AGAIN)
 
 
 def _groups(items: Tensor) -> Tensor:

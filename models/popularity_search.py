@@ -10,7 +10,7 @@ from .evaluation.metrics import MAIN_METRIC, evaluate
 if TYPE_CHECKING:
     from .evaluation.cases import Cases
 
-HALF_LIVES_DAYS = (7.0, 15.0, 30.0, 60.0, 120.0, 365.0, 3650.0)
+HALF_LIVES_DAYS = (1.5, 3.0, 7.0, 15.0, 30.0, 60.0, 120.0, 365.0, 3650.0)
 
 
 def search_popularity(check: Cases) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -177,6 +178,12 @@ def test_a_blend_is_bounded_and_only_moves_for_a_gain() -> None:
     best, value = tune_blend(lambda blend: blend.again, Blend())
     assert (best, value) == (Blend(again=64.0), 64.0)
     assert tune_blend(lambda _: 1.0, Blend()) == (Blend(), 1.0)
+
+
+def test_a_blend_ends_closer_than_a_factor_of_two() -> None:
+    """Where the best factor is not a power of two, its neighbour among the roots is found."""
+    best, _ = tune_blend(lambda blend: 1 / (1 + abs(math.log(blend.again / 6.0))), Blend())
+    assert best.again == pytest.approx(4 * 2**0.5)
 
 
 def test_alike_texts_are_found_once_each_and_never_the_item_itself() -> None:

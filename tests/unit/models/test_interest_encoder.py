@@ -185,3 +185,12 @@ def test_both_read_tables_of_time_alike(knots: int) -> None:
     seconds = np.array([-1.0, 0.0, 59.0, 1e4, 1e7, 1e12, np.inf])
     ours = at_knots(torch.from_numpy(table), torch.from_numpy(seconds)).numpy()
     np.testing.assert_allclose(ours, serving.at_knots(table, seconds), atol=1e-6)
+
+
+def test_a_thing_taken_long_ago_is_forgotten_slower_the_older_it_is() -> None:
+    """Before training ρ halves within weeks at first, and only within the year later on."""
+    table = InterestEncoder(CONFIG).again_age.detach()
+    days = torch.tensor([0.0, 20.0, 40.0, 320.0, 340.0], dtype=torch.float64)
+    now, soon, later, old, older = at_knots(table, days * 86_400).tolist()
+    assert 0 < soon - later < now - soon
+    assert old - older < 0.5 * (soon - later)
