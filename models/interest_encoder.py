@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400.0
 AGAIN_HALF_LIVES_S = ((320 * DAY_S, 0.5), (80 * DAY_S, 0.3), (20 * DAY_S, 0.2))
-LEAST_AGAIN = -5.0
 TINY = 1e-20
 AGAIN_AMOUNT = 4.0  # what one event of full weight starts with; two then count 1.4 times as much
 GAMMA_SUM = 3.0  # what the γ of all events start with together, at most
@@ -237,7 +236,7 @@ def _forgetting(knots: int) -> Tensor:
     """
     seconds = MINUTE_S * torch.expm1(torch.arange(knots) * (LAST_KNOT / (knots - 1)))
     kept = sum(share * torch.exp2(-seconds / half) for half, share in AGAIN_HALF_LIVES_S)
-    return torch.log(torch.as_tensor(kept)).clamp(min=LEAST_AGAIN)
+    return torch.log(torch.as_tensor(kept))
 
 
 def _groups(items: Tensor) -> Tensor:

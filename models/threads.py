@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 MOST = 4
-"""Each holds a sparse product of all items in memory."""
+"""Each may hold a sparse product of all items, or a dense block of rows, in memory."""
 
 
 def in_threads(make: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
     """What is made of each, in their order; one on each processor at a time, `MOST` at most.
 
-    How many threads torch has is another matter: these are sparse products, which do not use them.
+    How many threads torch has is another matter: it has no part in these products.
     """
     with ThreadPoolExecutor(min(MOST, processors())) as pool:
         return list(pool.map(make, given))

@@ -188,7 +188,7 @@ def test_both_read_tables_of_time_alike(knots: int) -> None:
 
 
 def test_a_thing_taken_long_ago_is_forgotten_slower_the_older_it_is() -> None:
-    """Before training ρ halves within weeks at first, and only within the year later on."""
+    """Before training an event's weight falls faster in its first weeks than a year later."""
     table = InterestEncoder(CONFIG).again_age.detach()
     days = torch.tensor([0.0, 20.0, 40.0, 320.0, 340.0], dtype=torch.float64)
     now, soon, later, old, older = at_knots(table, days * 86_400).tolist()
