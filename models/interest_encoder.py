@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from interest_graph.interaction_graph import DAY_S
 from interest_graph.interest_encoder import LAST_KNOT, MINUTE_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-DAY_S = 86_400.0
 AGAIN_HALF_LIVES_S = ((320 * DAY_S, 0.5), (80 * DAY_S, 0.3), (20 * DAY_S, 0.2))
 TINY = 1e-20
 AGAIN_AMOUNT = 4.0  # what one event of full weight starts with; two then count 1.4 times as much
