@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import redis
 
@@ -23,9 +24,14 @@ from interest_graph.event_stream import EventStream
 from interest_graph.redis_client import check_durability, connect
 from interest_graph.settings import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SOURCE = Path(__file__).with_suffix(".c")
 SENDERS, BATCH = 4, 10
 PATIENCE_S = 30.0
+
+T = TypeVar("T")
 
 
 def compile_slow_disk(directory: Path) -> Path:
@@ -81,24 +87,24 @@ class SlowRedis:
         if power_cut:
             self._forget_what_is_not_on_disk()
         self._start()
-        with closing(connect(self._settings.log_url, self._settings)) as client:
-            stream = EventStream(client, self._settings)
-            kept = {Event.from_json(entry.payload).event_id for entry in stream.entries()}
+        kept = self._patiently(_event_ids_in)
         stop(self._paths, [REDIS], grace_s=0)  # nobody writes any more
         return Death(len(accepted), len(accepted - kept))
 
     def _start(self) -> None:
         start(self._program, self._paths)
+        self._patiently(check_durability)
+
+    def _patiently(self, ask: Callable[[redis.Redis, Settings], T]) -> T:
+        """What the server answers, once it does: it may start, or wait for its disk."""
         deadline = time.monotonic() + PATIENCE_S
         with closing(connect(self._settings.log_url, self._settings)) as client:
             while True:
                 try:
-                    check_durability(client, self._settings)
+                    return ask(client, self._settings)
                 except StreamUnavailableError:
                     assert time.monotonic() < deadline
                     time.sleep(0.05)
-                else:
-                    return
 
     def _load(self, seconds: float, name: str) -> set[str]:
         """Accept events until Redis is killed; returns those under an answer."""
@@ -139,3 +145,8 @@ class SlowRedis:
         for file in self._paths.redis_home.rglob("*.incr.aof"):
             note = file.with_name(f"{file.name}.safe")
             os.truncate(file, int(note.read_text(encoding="utf-8")) if note.exists() else 0)
+
+
+def _event_ids_in(client: redis.Redis, settings: Settings) -> set[str]:
+    entries = EventStream(client, settings).entries()
+    return {Event.from_json(entry.payload).event_id for entry in entries}
