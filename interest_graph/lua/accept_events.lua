@@ -53,23 +53,16 @@ local function entry_length_before(history, stop)
   return string.byte(history, stop - 1) * 256 + string.byte(history, stop)
 end
 
-local function first_length(history)
-  return HEAD + string.byte(history, 8) + string.byte(history, 9) + TAIL
+local function entry_length_at(history, start)
+  return HEAD + string.byte(history, start + 7) + string.byte(history, start + 8) + TAIL
 end
 
--- The entry with its history revision, which only this script knows.
-local function stamped(entry, revision)
-  local bytes = {}
-  for i = 6, 1, -1 do
-    bytes[i] = string.char(revision % 256)
-    revision = math.floor(revision / 256)
-  end
-  return string.sub(entry, 1, #entry - TAIL) .. table.concat(bytes) .. string.sub(entry, #entry - 1)
+-- Whether the event that ends at a place of a history comes before a key.
+local function is_before(history, stop, key)
+  return compare(order_key(history, stop - entry_length_before(history, stop) + 1), key) < 0
 end
 
--- A resend after the duplicate window is the event that the history holds, whatever its time.
-local function holds(history, entry)
-  local id = string.sub(entry, HEAD + 1, HEAD + string.byte(entry, 8))
+local function has_event(history, id)
   if not string.find(history, id, 1, true) then return false end
   local stop = #history
   while stop > 0 do
@@ -82,39 +75,74 @@ local function holds(history, entry)
   return false
 end
 
--- Insert by (occurred_at, event_id), walking from the newest end, and keep the newest.
-local function insert(history, entry, size)
-  if holds(history, entry) then return history, size end
-  local key, stop = order_key(entry, 1), #history
-  while stop > 0 do
-    local start = stop - entry_length_before(history, stop) + 1
-    if compare(order_key(history, start), key) < 0 then break end
-    stop = start - 1
+-- What is kept of a user, read once a request. Lua hashes every string that it makes, all of a
+-- history for one more event: what comes at its newest end waits in `newer`, what leaves at its
+-- oldest end is counted in `gone`, and `whole` makes one string of them.
+local users = {}
+local function kept(user)
+  if users[user] == nil then
+    local stored = redis.call('HMGET', user, 'h', 'n', 'b')
+    users[user] = {history = stored[1] or '', size = tonumber(stored[2] or '0'), rates = stored[3] or '',
+                   newer = {}, gone = 0, wrote = false}
   end
-  history = string.sub(history, 1, stop) .. entry .. string.sub(history, stop + 1)
-  size = size + 1
-  while size > keep do
-    history = string.sub(history, first_length(history) + 1)
-    size = size - 1
-  end
-  return history, size
+  return users[user]
 end
 
--- Whether a text stands in a history at least so often: a bound that costs little.
-local function mentions(history, text, least)
-  local at = 0
-  for _ = 1, least do
-    at = string.find(history, text, at + 1, true)
-    if not at then return false end
+local function whole(user)
+  if user.gone > 0 then user.history = string.sub(user.history, user.gone + 1) end
+  if #user.newer > 0 then user.history = user.history .. table.concat(user.newer) end
+  user.newer, user.gone = {}, 0
+  return user.history
+end
+
+-- A resend after the duplicate window is the event that the history holds, whatever its time. Two
+-- events of one request with one id never come so far.
+local function holds(user, id)
+  return string.find(user.history, id, user.gone + 1, true) ~= nil and has_event(whole(user), id)
+end
+
+-- Insert by (occurred_at, event_id), and keep the newest.
+local function insert(user, entry)
+  if holds(user, string.sub(entry, HEAD + 1, HEAD + string.byte(entry, 8))) then return end
+  local key = order_key(entry, 1)
+  local newer, place = user.newer, #user.newer + 1
+  while place > 1 and not is_before(newer[place - 1], #newer[place - 1], key) do place = place - 1 end
+  if place > 1 or user.history == '' or is_before(user.history, #user.history, key) then
+    table.insert(newer, place, entry)
+  else
+    local history = whole(user)
+    local stop = #history
+    while stop > 0 and not is_before(history, stop, key) do
+      stop = stop - entry_length_before(history, stop)
+    end
+    user.history = string.sub(history, 1, stop) .. entry .. string.sub(history, stop + 1)
   end
-  return true
+  user.size = user.size + 1
+  while user.size > keep do
+    if user.gone == #user.history then whole(user) end
+    user.gone = user.gone + entry_length_at(user.history, user.gone + 1)
+    user.size = user.size - 1
+  end
+end
+
+-- Whether a text stands in a user's history at least so often: a bound that costs little.
+local function mentions(user, text, least)
+  local found, at = 0, string.find(user.history, text, user.gone + 1, true)
+  while at and found < least do
+    found, at = found + 1, string.find(user.history, text, at + 1, true)
+  end
+  for _, entry in ipairs(user.newer) do
+    if string.find(entry, text, 1, true) then found = found + 1 end
+  end
+  return found >= least
 end
 
 -- Whether a history holds enough events of an entry's item and type within the repeat window.
-local function repeated(history, entry)
+local function repeated(user, entry)
   local kind, id_length, item_length = string.byte(entry, 7, HEAD)
   local item = string.sub(entry, HEAD + id_length + 1, HEAD + id_length + item_length)
-  if not mentions(history, item, repeat_limit) then return false end
+  if not mentions(user, item, repeat_limit) then return false end
+  local history = whole(user)
   local since, stop, found = occurred_at(entry, 1) - repeat_window, #history, 0
   while stop > 0 and found < repeat_limit do
     local start = stop - entry_length_before(history, stop) + 1
@@ -125,16 +153,6 @@ local function repeated(history, entry)
     stop = start - 1
   end
   return found >= repeat_limit
-end
-
--- What is kept of a user, read once a request.
-local users = {}
-local function kept(user)
-  if users[user] == nil then
-    local stored = redis.call('HMGET', user, 'h', 'n', 'b')
-    users[user] = {history = stored[1] or '', size = tonumber(stored[2] or '0'), rates = stored[3] or '', wrote = false}
-  end
-  return users[user]
 end
 
 -- Why a live event is flagged, or ''; counts it in. Days and burst windows are the server's.
@@ -150,7 +168,7 @@ local function judged(user, entry)
   user.rates = struct.pack(RATES, today, of_day, this_window, of_window)
   if day_limit > 0 and of_day > day_limit then return 'bot' end
   if burst_limit > 0 and of_window > burst_limit then return 'burst' end
-  return repeat_limit > 0 and repeated(user.history, entry) and 'repeat' or ''
+  return repeat_limit > 0 and repeated(user, entry) and 'repeat' or ''
 end
 
 local statuses, fresh, sent = {}, 0, {}
@@ -186,6 +204,12 @@ end
 if log_length(partitions) + fresh > bound then return 'FULL' end
 
 local revision, flags = redis.call('INCR', KEYS[1]), {}
+local stamp = struct.pack('>I6', revision)
+-- The entry with its history revision, which only this script knows.
+local function stamped(entry)
+  return string.sub(entry, 1, #entry - TAIL) .. stamp .. string.sub(entry, #entry - 1)
+end
+
 for i = 1, count do
   flags[i] = ''
   if statuses[i] == 0 then
@@ -196,7 +220,7 @@ for i = 1, count do
     redis.call('XADD', KEYS[4 * i + 3], '*', 'kind', 'event', 'payload', payload)
     redis.call('SET', KEYS[4 * i], argument(i, 2), 'EX', window)
     if flags[i] == '' and state ~= 'flagged' then
-      user.history, user.size = insert(user.history, stamped(entry, revision), user.size)
+      insert(user, stamped(entry))
       user.wrote = true
       if member ~= '' and redis.call('SADD', seen, member) == 1 and redis.call('SCARD', seen) > seen_bound then
         redis.call('SPOP', seen)
@@ -206,7 +230,7 @@ for i = 1, count do
 end
 for key, user in pairs(users) do
   if user.wrote then
-    redis.call('HSET', key, 'h', user.history, 'n', user.size, 'r', revision, 'b', user.rates,
+    redis.call('HSET', key, 'h', whole(user), 'n', user.size, 'r', revision, 'b', user.rates,
                'v', revision .. '-' .. time[1] .. '.' .. time[2])
   else
     redis.call('HSET', key, 'r', revision, 'b', user.rates)

@@ -387,7 +387,14 @@ def test_the_commands_say_what_they_did(
 ) -> None:
     """`backup`, then `restore` into servers that lost everything."""
     del busy_shop
-    for name in ("neo4j_uri", "neo4j_user", "neo4j_database", "log_url", "models_dir"):
+    for name in (
+        "neo4j_uri",
+        "neo4j_user",
+        "neo4j_database",
+        "log_url",
+        "serving_url",
+        "models_dir",
+    ):
         monkeypatch.setenv(f"INTEREST_GRAPH_{name.upper()}", str(getattr(settings, name)))
     monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", settings.neo4j_password.get_secret_value())
     facts = len(query(FACTS))

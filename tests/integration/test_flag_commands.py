@@ -41,7 +41,14 @@ DROP = "MATCH (n:User|Item) DETACH DELETE n"
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, with `--json`."""
-    for name in ("neo4j_uri", "neo4j_user", "neo4j_database", "log_url", "models_dir"):
+    for name in (
+        "neo4j_uri",
+        "neo4j_user",
+        "neo4j_database",
+        "log_url",
+        "serving_url",
+        "models_dir",
+    ):
         monkeypatch.setenv(f"INTEREST_GRAPH_{name.upper()}", str(getattr(settings, name)))
     monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", settings.neo4j_password.get_secret_value())
 

@@ -38,7 +38,14 @@ def test_a_lost_redis_is_found_and_rebuilt(
     write_model(settings.models_dir, item_names(4), FIRST, 1)
     query("CREATE (:Model {model_version: $version, in_service: true})", version=FIRST)
     log.flushdb()
-    for name in ("neo4j_uri", "neo4j_user", "neo4j_database", "log_url", "models_dir"):
+    for name in (
+        "neo4j_uri",
+        "neo4j_user",
+        "neo4j_database",
+        "log_url",
+        "serving_url",
+        "models_dir",
+    ):
         monkeypatch.setenv(f"INTEREST_GRAPH_{name.upper()}", str(getattr(settings, name)))
     monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", settings.neo4j_password.get_secret_value())
 
