@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -86,11 +87,16 @@ def roll_out(
         graph.write(lambda tx: learned.put_model_in_service(tx, version))
         learned.mark_all_items_stale(graph, hold_on)
         learned.mark_all_users_stale(graph, hold_on)
-        for start in range(0, len(matrix.item_ids), BATCH):
-            hold_on()
-            progress(start, len(matrix.item_ids))
-            rows = range(start, min(start + BATCH, len(matrix.item_ids)))
-            _write_items([*rows], matrix, evidence, encoder, graph, settings, trained_on)
+        with ThreadPoolExecutor(1) as writer:
+            written = writer.submit(lambda: None)
+            for start in range(0, len(matrix.item_ids), BATCH):
+                hold_on()
+                progress(start, len(matrix.item_ids))
+                batch = [*range(start, min(start + BATCH, len(matrix.item_ids)))]
+                rows = _read_items(batch, matrix, evidence, encoder, graph, settings, trained_on)
+                written.result()  # one batch is read and encoded while Neo4j writes another
+                written = writer.submit(_write_items, *rows, version, graph)
+            written.result()
         _write_categories(encoder, graph, settings)
         progress(len(matrix.item_ids), len(matrix.item_ids))
         _switch(version, holder, graph, serving)
@@ -160,7 +166,7 @@ def _evidence(directory: Path, matrix: ItemMatrix) -> Floats:
     return np.asarray(evidence)
 
 
-def _write_items(
+def _read_items(
     batch: list[int],
     matrix: ItemMatrix,
     evidence: Floats,
@@ -168,8 +174,8 @@ def _write_items(
     graph: GraphStore,
     settings: Settings,
     trained_on: Mapping[str, int] | None,
-) -> None:
-    """Write embeddings, BELONGS_TO and SIMILAR_TO of some rows of the matrix."""
+) -> tuple[list[Row], list[Row]]:
+    """What to write of some rows of the matrix: embeddings with BELONGS_TO, and SIMILAR_TO."""
     ids = [matrix.item_ids[row] for row in batch]
     revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, ids))
     if trained_on is not None:  # marking everything stale added one
@@ -203,8 +209,11 @@ def _write_items(
                 "similar": _edges(matrix, evidence, row),
             }
         )
+    return items, similar
 
-    version = matrix.model_version
+
+def _write_items(items: list[Row], similar: list[Row], version: str, graph: GraphStore) -> None:
+    """Write embeddings, BELONGS_TO and SIMILAR_TO of some items."""
     graph.write(lambda tx: learned.write_item_embeddings(tx, items, version))
     graph.write(lambda tx: learned.replace_similar_items(tx, similar, version))
 
