@@ -183,7 +183,8 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where workers compute."""
     torch_threads: Annotated[int, Field(ge=1, le=256)] = 1
-    """Threads torch uses in a worker; evidence takes up to four processors besides."""
+    """Threads torch uses in a worker; evidence takes up to four processors besides, and a training
+    before any model is in service up to eight."""
     rate_limit_per_minute: Annotated[int, Field(ge=1)] = 600_000
     """Requests a key without a limit of its own may make in a minute."""
     body_timeout_s: Annotated[float, Field(gt=0, le=300)] = 20.0

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 TRAIN = "interest_graph.train"
 
+FIRST_THREADS = 8
+"""Threads of torch at most in a first training, of all processors; its steps are small."""
+
 logger = structlog.get_logger(__name__)
 
 
@@ -83,6 +86,7 @@ def train_model(
 
     from models.allocator import freed_memory_kept  # noqa: PLC0415 torch loads only to train
     from models.processes import ALONE  # noqa: PLC0415 torch loads only to train
+    from models.threads import processors  # noqa: PLC0415 torch loads only to train
     from models.training import train  # noqa: PLC0415 torch loads only to train
 
     processes = processes or ALONE
@@ -95,6 +99,9 @@ def train_model(
             )
         )
         incumbent = processes.of_the_first(lambda: _incumbent(graph, serving, settings))
+        if incumbent is None:  # nobody has lists yet whom a training could hold up
+            threads = min(FIRST_THREADS, processors() // processes.size)
+            torch.set_num_threads(max(settings.torch_threads, threads))
         result = train(
             data.graph,
             config or training_config(settings),
