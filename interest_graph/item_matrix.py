@@ -132,6 +132,31 @@ class ItemMatrix:
         matrix.epoch = epoch
         return matrix
 
+    def delta(self, item_ids: list[str], bias: npt.NDArray[np.float32]) -> ItemDelta:
+        """Items as they are, to the bit, but for their bias; it is numbered when published.
+
+        Args:
+            item_ids: The items, n of them.
+            bias: (n,) float32.
+        """
+        rows = [self.row_of[item_id] for item_id in item_ids]
+        leads = [self.neighbor_rows[row] >= 0 for row in rows]
+        return ItemDelta(
+            epoch=0,
+            model_version=self.model_version,
+            item_ids=item_ids,
+            embeddings=self.embeddings[rows],
+            bias=bias,
+            neighbor_ids=[
+                [self.item_ids[other] for other in self.neighbor_rows[row][known].tolist()]
+                for row, known in zip(rows, leads, strict=True)
+            ],
+            neighbor_weights=[
+                self.neighbor_weights[row][known].tolist()
+                for row, known in zip(rows, leads, strict=True)
+            ],
+        )
+
     def save(self, directory: Path) -> None:
         """Write the matrix as it is, deltas included, into a directory that `load` reads."""
         config = {"model_version": self.model_version, "epoch": self.epoch}

@@ -36,6 +36,9 @@ class ItemEncoder(Protocol):
     def encode_items(self, subgraph: ItemSubgraph) -> ItemEncoding:
         """One step of the seed formula for the subgraph's seed items."""
 
+    def bias(self, popularity: npt.NDArray[np.float64]) -> Floats:
+        """(n,) bias of items so popular."""
+
     def edge_weights(self, edges: EdgeFeatures) -> Floats:
         """(m,) weights of SIMILAR_TO relationships."""
 
@@ -86,7 +89,6 @@ def item_subgraph(
                 neighbor_texts.append(text_vector(neighbor["text_embedding"], encoder.text_dim))
             index.append((position, position_of[identifier]))
             weights.append(neighbor["weight"])
-    scale = popularity_scale(now * 1000, settings.popularity_half_life_days)
     count = len(position_of)
     return ItemSubgraph(
         item_ids=[row["item_id"] for row in rows],
@@ -94,7 +96,7 @@ def item_subgraph(
         text_embeddings=texts,
         categories=[[(c, path) for c, path in row["categories"]] for row in rows],
         brands=[row["brand"] for row in rows],
-        popularity=np.array([row["popularity"] / scale for row in rows], dtype=np.float64),
+        popularity=popularity_at([row["popularity"] for row in rows], settings, now),
         neighbor_index=np.array(index, dtype=np.int64).reshape(-1, 2).T,
         neighbor_ids=list(position_of),
         neighbor_embeddings=np.array(embeddings, dtype=np.float32).reshape(count, encoder.dim),
@@ -103,6 +105,14 @@ def item_subgraph(
         ),
         edge_weight=np.array(weights, dtype=np.float32),
     )
+
+
+def popularity_at(
+    stored: Sequence[float], settings: Settings, now: float
+) -> npt.NDArray[np.float64]:
+    """(n,) popularity as of a moment, of what the graph stores: see `popularity_scale`."""
+    scale = popularity_scale(now * 1000, settings.popularity_half_life_days)
+    return np.array(stored, dtype=np.float64) / scale
 
 
 def described_as(row: Row, model_version: str) -> str:

@@ -16,6 +16,7 @@ from .item_neighborhood import (
     described_as,
     edge_features,
     item_subgraph,
+    popularity_at,
     text_embeddings,
 )
 
@@ -63,14 +64,24 @@ def refresh_items(
         TransientError: Neo4j or Redis is away; the items stay stale.
     """
     revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, item_ids))
-    stale = {item_id: facts for item_id, (facts, fresh) in revisions.items() if facts > fresh}
+    stale = {
+        item_id: row["facts_revision"]
+        for item_id, row in revisions.items()
+        if row["facts_revision"] > row["refreshed_revision"]
+    }
     if not stale:
         return []
-    width = shelf.current(serving.head()[0]).matrix.neighbor_rows.shape[1]
+    matrix = shelf.current(serving.head()[0]).matrix
+    moment = time.time() if now is None else now
+    by_events = [i for i in stale if revisions[i]["by_events"] and i in matrix.row_of]
+    counted = _count_events(by_events, graph, serving, shelf, encoder, settings, moment)
+    stale = {item_id: facts for item_id, facts in stale.items() if item_id not in counted}
+    if not stale:
+        return sorted(counted)
+    width = matrix.neighbor_rows.shape[1]
     limit = max(encoder.num_neighbors + 1, width)
     rows = graph.read(lambda tx: reads.fetch_item_subgraph(tx, sorted(stale), limit))
     texts = text_embeddings(rows, encoder)
-    moment = time.time() if now is None else now
     subgraph = item_subgraph(rows, texts, encoder, settings, moment)
     encoding = encoder.encode_items(subgraph)
 
@@ -89,7 +100,43 @@ def refresh_items(
             learned.mark_neighbors_stale(tx, far, MARKED_PER_ITEM)
         return written
 
-    return sorted(graph.write(write_and_publish))
+    return sorted(counted | graph.write(write_and_publish))
+
+
+def _count_events(
+    item_ids: Sequence[str],
+    graph: GraphStore,
+    serving: ServingState,
+    shelf: ModelShelf,
+    encoder: ItemEncoder,
+    settings: Settings,
+    now: float,
+) -> set[str]:
+    """Refresh those items that nothing but events made stale: their embedding stands as it is.
+
+    Popularity has no part in an embedding, so neither text nor neighbours need be read. Whether
+    something else changed is seen under the lock of the same transaction; such items are left.
+
+    Returns:
+        The ids refreshed.
+    """
+    if not item_ids:
+        return set()
+
+    def count_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
+        stored = learned.count_events(tx, item_ids, encoder.model_version)
+        if not stored:
+            return set()
+        matrix = shelf.current(serving.head()[0]).matrix
+        bias = encoder.bias(popularity_at([*stored.values()], settings, now))
+        before = matrix.bias[[matrix.row_of[item_id] for item_id in stored]]
+        moved = np.abs(before - bias) > MOVED_BIAS
+        if moved.any():
+            ids = [item_id for item_id, far in zip(stored, moved, strict=True) if far]
+            serving.publish(matrix.delta(ids, bias[moved]))
+        return set(stored)
+
+    return graph.write(count_and_publish)
 
 
 def _write(

@@ -178,8 +178,9 @@ def _read_items(
     """What to write of some rows of the matrix: embeddings with BELONGS_TO, and SIMILAR_TO."""
     ids = [matrix.item_ids[row] for row in batch]
     revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, ids))
+    facts = {item_id: int(row["facts_revision"]) for item_id, row in revisions.items()}
     if trained_on is not None:  # marking everything stale added one
-        ids = [i for i in ids if i in revisions and revisions[i][0] == trained_on.get(i, -1) + 1]
+        ids = [i for i in ids if i in facts and facts[i] == trained_on.get(i, -1) + 1]
     found = graph.read(lambda tx: reads.fetch_item_subgraph(tx, ids, 0))
     texts = text_embeddings(found, encoder)
     subgraph = item_subgraph(found, texts, encoder, settings, time.time())
@@ -191,7 +192,7 @@ def _read_items(
         items.append(
             {
                 "item_id": one["item_id"],
-                "read_revision": revisions[one["item_id"]][0],
+                "read_revision": facts[one["item_id"]],
                 "embedding": matrix.embeddings[row].astype(np.float64).tolist(),
                 "text_embedding": texts[position].astype("<f4").tobytes(),
                 "content_hash": content_hash(

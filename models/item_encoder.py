@@ -114,12 +114,17 @@ class ItemEncoder:
             return ItemEncoding(nothing, np.zeros(0, np.float32), [])
         data, categories = self._data(subgraph)
         encoding: GraphEncoding = self._model.graph_encoder(data)
-        popularity = self._tensor(np.log1p(subgraph.popularity).astype(np.float32))
         return ItemEncoding(
             embeddings=encoding.embeddings.cpu().numpy(),
-            bias=self._model.bias(popularity).cpu().numpy(),
+            bias=self.bias(subgraph.popularity),
             category_weights=_category_weights(encoding, categories, count),
         )
+
+    @torch.inference_mode()
+    def bias(self, popularity: npt.NDArray[np.float64]) -> Floats:
+        """The bias of items so popular, (n,) float32."""
+        logarithm = self._tensor(np.log1p(popularity).astype(np.float32))
+        return np.asarray(self._model.bias(logarithm).cpu().numpy())
 
     @torch.inference_mode()
     def edge_weights(self, edges: EdgeFeatures) -> Floats:

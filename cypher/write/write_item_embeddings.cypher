@@ -17,6 +17,8 @@ SET
   item.content_hash = row.content_hash,
   item.model_version = $model_version,
   item.refreshed_revision = row.read_revision,
+  item.encoded_revision = CASE WHEN item.facts_revision = row.read_revision
+    THEN item.facts_revision - coalesce(item.event_count, 0) ELSE null END,
   item.updated_at = datetime(),
   item.stale_since =
     CASE WHEN item.facts_revision > row.read_revision THEN item.stale_since ELSE null END

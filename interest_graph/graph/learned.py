@@ -38,6 +38,14 @@ def write_item_embeddings(
     return [row["item_id"] for row in rows]
 
 
+def count_events(
+    tx: neo4j.ManagedTransaction, item_ids: Sequence[str], model_version: str
+) -> dict[str, float]:
+    """Refresh the items that events alone made stale; the popularity of each, in scaled units."""
+    rows = run(tx, "write/count_events", item_ids=list(item_ids), model_version=model_version)
+    return {row["item_id"]: float(row["popularity"]) for row in rows}
+
+
 def lock_items(tx: neo4j.ManagedTransaction, item_ids: Sequence[str]) -> None:
     """Let nobody write items before `tx` has ended."""
     run(tx, "write/lock_items", item_ids=list(item_ids))

@@ -79,12 +79,10 @@ def fetch_user_interests(tx: neo4j.ManagedTransaction, user_id: str) -> list[Row
     return run(tx, "read/fetch_user_interests", user_id=user_id)
 
 
-def fetch_item_revisions(
-    tx: neo4j.ManagedTransaction, item_ids: Sequence[str]
-) -> dict[str, tuple[int, int]]:
-    """(facts_revision, refreshed_revision) by item."""
+def fetch_item_revisions(tx: neo4j.ManagedTransaction, item_ids: Sequence[str]) -> dict[str, Row]:
+    """Row with facts_revision, refreshed_revision and by_events by item."""
     rows = run(tx, "read/fetch_item_revisions", item_ids=list(item_ids))
-    return {row["item_id"]: (row["facts_revision"], row["refreshed_revision"]) for row in rows}
+    return {row["item_id"]: row for row in rows}
 
 
 def fetch_item_subgraph(

@@ -49,12 +49,15 @@ class FakeEncoder:
             embeddings[row] += 0.5 * subgraph.neighbor_embeddings[neighbor]
         return ItemEncoding(
             embeddings=embeddings.astype(np.float32) + np.float32(self.rounding),
-            bias=np.log1p(subgraph.popularity).astype(np.float32),
+            bias=self.bias(subgraph.popularity),
             category_weights=[
                 [(category_id, 1 / len(own)) for category_id, _ in own]
                 for own in subgraph.categories
             ],
         )
+
+    def bias(self, popularity: npt.NDArray[np.float64]) -> Floats:
+        return np.log1p(popularity).astype(np.float32)
 
     def edge_weights(self, edges: EdgeFeatures) -> Floats:
         self.edges.append(edges)

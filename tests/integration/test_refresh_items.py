@@ -30,6 +30,8 @@ STATE = (
     "[(i)-[e:BELONGS_TO]->(c) | [c.path, e.weight, e.model_version]] AS belongs ORDER BY id"
 )
 
+MARK = "MATCH (i:Item {item_id: $id}) SET i.facts_revision = i.facts_revision + 1"
+
 
 class Bench:
     """A shop whose model is rolled out, and update workers for its items."""
@@ -46,6 +48,10 @@ class Bench:
         """Describe an item, in the catalogue and in the graph."""
         self.shop.items.put([{"item_id": item_id, "hidden": False} | fields])
         self.desk.drain()
+
+    def mark(self, item_id: str) -> None:
+        """Make an item stale as a neighbour does that moved."""
+        self.query(MARK, id=item_id)
 
     def refresh(self, *item_ids: str, graph: GraphStore | None = None) -> list[str]:
         """One task of an update worker that starts now."""
@@ -124,12 +130,11 @@ def test_a_text_is_encoded_once(bench: Bench) -> None:
 
 def test_what_did_not_move_is_not_published(bench: Bench) -> None:
     """A refresh that changes nothing makes the item fresh, and that is all."""
-    mark = "MATCH (i:Item {item_id: 'new'}) SET i.facts_revision = i.facts_revision + 1"
     bench.put("new", title="A title of its own")
     bench.refresh("new")
     bench.refresh("new")  # the first step had no neighbours yet
     published = bench.epoch()
-    bench.query(mark)
+    bench.mark("new")
     similar = bench.state("new")[0]["similar"]
     assert bench.refresh("new") == ["new"]
     assert bench.epoch() == published
@@ -139,12 +144,13 @@ def test_what_did_not_move_is_not_published(bench: Bench) -> None:
 
 def test_an_item_that_only_became_popular_leaves_what_was_read_of_histories(bench: Bench) -> None:
     """Popularity moves the bias; a user with the item in their history is not encoded again."""
-    bench.desk.send(("view", ITEMS[0]))
+    bench.mark(ITEMS[0])
     bench.refresh(ITEMS[0])
     bench.process.recommend("u1", Query(k=3))
     model, published = bench.process.shelf.current(bench.shop.serving.head()[0]), bench.epoch()
     bias, row = model.matrix.bias.copy(), np.array([model.matrix.row_of[ITEMS[0]]])
     bench.desk.send(*[("view", ITEMS[0])] * 5)
+    bench.mark(ITEMS[0])
     bench.encoder.rounding = 2e-7
     bench.refresh(ITEMS[0])
     assert bench.epoch() == published + 1
@@ -154,21 +160,83 @@ def test_an_item_that_only_became_popular_leaves_what_was_read_of_histories(benc
     assert not model.matrix.changed_since(published, row)
 
 
+def settled(bench: Bench, item_id: str) -> None:
+    """Describe an item and refresh it until it is fresh."""
+    bench.put(item_id, title=f"A title of {item_id}")
+    while bench.refresh(item_id):
+        pass
+
+
+def test_events_alone_read_neither_text_nor_neighbours(bench: Bench) -> None:
+    """Its popularity goes into the lists; embedding and edges stay as they are."""
+    settled(bench, "new")
+    (before,), encoded = bench.state("new"), len(bench.encoder.subgraphs)
+    bench.encoder.rounding = 1.0  # whatever is encoded from here on is seen
+    bench.desk.send(("view", "new"))
+    assert bench.state("new")[0]["stale"]
+    published = bench.epoch()
+    assert bench.refresh("new") == ["new"]
+    assert bench.state("new") == [before]
+    assert len(bench.encoder.subgraphs) == encoded
+    assert bench.epoch() == published + 1
+    matrix = bench.shop.recommender().shelf.current(bench.shop.serving.head()[0]).matrix
+    row = matrix.row_of["new"]
+    assert matrix.bias[row] > 0
+    np.testing.assert_array_equal(matrix.embeddings[row], np.float32(before["embedding"]))
+
+
+@pytest.mark.parametrize("first", ["event", "document"])
+def test_a_document_beside_events_is_not_taken_for_one(bench: Bench, first: str) -> None:
+    """In either order, the item is encoded with its new title."""
+    settled(bench, "new")
+    steps = [lambda: bench.desk.send(("view", "new")), lambda: bench.put("new", title="Another")]
+    for step in steps if first == "event" else reversed(steps):
+        step()
+    assert bench.refresh("new") == ["new"]
+    assert bench.encoder.subgraphs[-1].texts == ["Another"]
+    bench.desk.send(("view", "new"))
+    bench.mark("new")
+    encoded = len(bench.encoder.subgraphs)
+    assert bench.refresh("new") == ["new"]
+    assert len(bench.encoder.subgraphs) == encoded + 1
+
+
+def test_a_document_that_arrives_before_events_are_counted_is_read(
+    bench: Bench, settings: Settings
+) -> None:
+    """Whether events alone made it stale is seen under the lock, not when it was read."""
+    settled(bench, "new")
+    bench.desk.send(("view", "new"))
+    titles = ["Another"]
+
+    def document_arrives() -> None:
+        if titles:
+            bench.put("new", title=titles.pop())
+
+    interrupted = Interrupted(settings, document_arrives)
+    assert bench.refresh("new", graph=interrupted) == ["new"]
+    interrupted.close()
+    assert bench.encoder.subgraphs[-1].texts == ["Another"]
+    assert bench.state("new")[0]["stale"]
+
+
 def test_popularity_is_what_is_left_of_it_now(bench: Bench) -> None:
-    """An encoder is told the weights of an item's events, decayed to the moment of the refresh."""
+    """A bias follows the weights of an item's events, decayed to the moment of the refresh."""
     bench.desk.send(("purchase", ITEMS[0]), ("view", ITEMS[0]))
     bench.refresh(ITEMS[0])
     half_life = bench.shop.settings.popularity_half_life_days
     share = popularity_scale((NOW - 3600) * 1000, half_life) / popularity_scale(
         NOW * 1000, half_life
     )
-    assert bench.encoder.subgraphs[-1].popularity == pytest.approx(1.1 * share, rel=1e-6)
+    matrix = bench.process.shelf.current(bench.shop.serving.head()[0]).matrix
+    assert matrix.bias[matrix.row_of[ITEMS[0]]] == pytest.approx(np.log1p(1.1 * share), rel=1e-6)
 
 
 def test_the_neighbourhood_is_bounded_and_ordered(bench: Bench) -> None:
     """A step reads the heaviest SIMILAR_TO, at most num_neighbors, ties by id, never itself."""
     edges = [[ITEMS[n], 0.5] for n in (9, 8, 7)] + [[ITEMS[0], 0.9], [ITEMS[5], 0.7], ["stub", 1.0]]
-    bench.desk.send(("view", "stub"), ("view", ITEMS[0]))
+    bench.desk.send(("view", "stub"))
+    bench.mark(ITEMS[0])
     bench.query(
         "MATCH (i:Item {item_id: $id}) OPTIONAL MATCH (i)-[old:SIMILAR_TO]->() DELETE old "
         "WITH DISTINCT i UNWIND $edges AS edge MATCH (o:Item {item_id: edge[0]}) "
@@ -197,7 +265,7 @@ def test_a_neighbour_becomes_stale_when_its_input_moved(bench: Bench) -> None:
         )
     }
     assert target["id"] not in leaning
-    bench.desk.send(("view", target["id"]))
+    bench.mark(target["id"])
     bench.refresh(target["id"])
     stale = {row["id"] for row in bench.state(*ITEMS) if row["stale"]}
     assert stale == leaning
@@ -206,7 +274,7 @@ def test_a_neighbour_becomes_stale_when_its_input_moved(bench: Bench) -> None:
 def test_a_move_within_epsilon_stays_where_it_is(bench: Bench) -> None:
     """An item that is computed as it was marks no neighbour."""
     bench.shop.settings = bench.shop.settings.model_copy(update={"refresh_epsilon": 1e6})
-    bench.desk.send(("view", ITEMS[0]))
+    bench.mark(ITEMS[0])
     bench.refresh(ITEMS[0])
     assert not any(row["stale"] for row in bench.state(*ITEMS))
 

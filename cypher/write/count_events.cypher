@@ -1,0 +1,18 @@
+// Purpose: refresh items that events alone made stale: their embedding stands, their popularity moved.
+// Parameters: $item_ids list of string, $model_version string
+// Columns: item_id, popularity
+MATCH (:Model {model_version: $model_version, in_service: true})
+UNWIND $item_ids AS item_id
+MATCH (item:Item {item_id: item_id})
+// Locks the node, so that the next lines see what whoever wrote it has committed.
+SET item.locked = true
+REMOVE item.locked
+WITH item
+WHERE item.model_version = $model_version
+  AND item.refreshed_revision < item.facts_revision
+  AND item.encoded_revision = item.facts_revision - item.event_count
+SET
+  item.refreshed_revision = item.facts_revision,
+  item.updated_at = datetime(),
+  item.stale_since = null
+RETURN item.item_id AS item_id, coalesce(item.popularity, 0.0) AS popularity
