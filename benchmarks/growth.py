@@ -52,7 +52,8 @@ SEED = 0
 COUNT = "MATCH ()-[event:{type}]->() RETURN count(event) AS events"
 MARK = """
 MATCH (n:{label} {{{key}: $id}})
-SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime()
+SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime(),
+  n.event_count = coalesce(n.event_count, 0) + $events
 """
 
 
@@ -167,7 +168,7 @@ class Refresher:
     def user(self, change: Change) -> float:
         """Refresh the user of a change; the seconds it takes."""
         name = user_id(change.user)
-        self._mark("User", "user_id", name)
+        self._mark("User", "user_id", name, 1)
         services = self._services
         began = time.perf_counter()
         done = refresh_users(
@@ -179,9 +180,16 @@ class Refresher:
         return took_s
 
     def item(self, change: Change) -> float:
-        """Refresh the item of a change; the seconds it takes."""
+        """Refresh the item of a change, whose popularity moved; the seconds it takes."""
+        return self._item(change, events=1)
+
+    def moved(self, change: Change) -> float:
+        """Refresh the same item as after a neighbour moved, with its embedding; the seconds."""
+        return self._item(change, events=0)
+
+    def _item(self, change: Change, events: int) -> float:
         name = item_id(change.item)
-        self._mark("Item", "item_id", name)
+        self._mark("Item", "item_id", name, events)
         services = self._services
         began = time.perf_counter()
         written = refresh_items(
@@ -199,8 +207,8 @@ class Refresher:
 
     def medians_ms(
         self, changes: Sequence[Change], warm_up_s: float, repeats: int
-    ) -> list[tuple[float, float]]:
-        """Median times of refreshing the user and the item of each change, in milliseconds.
+    ) -> list[tuple[float, ...]]:
+        """Median times of each of `parts` of each change, in milliseconds.
 
         All by turns, so that what the machine does otherwise meets all alike.
 
@@ -214,13 +222,18 @@ class Refresher:
             self._turn(changes)
         turns = [self._turn(changes) for _ in range(repeats)]
         return [
-            (statistics.median(of_user) * 1000, statistics.median(of_item) * 1000)
-            for of_user, of_item in (zip(*each, strict=True) for each in zip(*turns, strict=True))
+            tuple(statistics.median(part) * 1000 for part in zip(*each, strict=True))
+            for each in zip(*turns, strict=True)
         ]
 
-    def _turn(self, changes: Sequence[Change]) -> list[tuple[float, float]]:
-        """Seconds of refreshing the user and the item of each change once."""
-        return [(self.user(change), self.item(change)) for change in changes]
+    @property
+    def parts(self) -> tuple[Callable[[Change], float], ...]:
+        """The refreshes that are measured: user, item, item that moved."""
+        return self.user, self.item, self.moved
+
+    def _turn(self, changes: Sequence[Change]) -> list[tuple[float, ...]]:
+        """Seconds of each part of each change once."""
+        return [tuple(part(change) for part in self.parts) for change in changes]
 
     def hits(self, work: Callable[[Change], float], change: Change) -> int:
         """Database hits of a refresh."""
@@ -228,10 +241,10 @@ class Refresher:
             work(change)
         return sum(found)
 
-    def _mark(self, label: str, key: str, name: str) -> None:
-        """Make a node stale, outside of what is measured."""
+    def _mark(self, label: str, key: str, name: str, events: int) -> None:
+        """Make a node stale, by so many events or by something else; that is not measured."""
         text = MARK.format(label=label, key=key)
-        self._services.graph.write(lambda tx: tx.run(text, id=name).consume())
+        self._services.graph.write(lambda tx: tx.run(text, id=name, events=events).consume())
 
 
 @contextmanager
@@ -270,16 +283,18 @@ def measure(
         of_item = np.bincount(events.item, minlength=events.items)
         note(f"by turns: {', '.join(change.name for change in asked)}")
         medians = refresher.medians_ms(asked, options.warm_up, options.repeats)
-        for change, (user_ms, item_ms) in zip(asked, medians, strict=True):
+        for change, times in zip(asked, medians, strict=True):
+            hits = [refresher.hits(part, change) for part in refresher.parts]
             report.add(
                 events=count,
                 change=change.name,
                 user_events=int(of_user[change.user]),
                 item_events=int(of_item[change.item]),
-                user_ms=round(user_ms, 1),
-                user_hits=refresher.hits(refresher.user, change),
-                item_ms=round(item_ms, 1),
-                item_hits=refresher.hits(refresher.item, change),
+                **{
+                    f"{part}_{unit}": round(figure, 1)
+                    for unit, figures in (("ms", times), ("hits", hits))
+                    for part, figure in zip(("user", "item", "item_moved"), figures, strict=True)
+                },
             )
 
 
