@@ -62,6 +62,8 @@ def refresh_users(
     Raises:
         TransientError: Neo4j or Redis is away; the users stay stale.
     """
+    if serving.head()[0] is None:
+        return Refreshed()
     moment = int(time.time()) // 60 * 60 if as_of is None else as_of
     revisions = graph.read(lambda tx: reads.fetch_user_revisions(tx, user_ids))
     stale = {

@@ -123,7 +123,7 @@ class IngestWorker:
         if now >= self._next_sweep and SWEEPER in self._leases.partitions:
             self._next_sweep = now + self._services.settings.sweep_interval_s
             self._observe()
-            self._wake_ups.sweep(self._services.graph)
+            self._wake_ups.sweep(self._services.graph, self._services.serving)
             self._wake_ups.resume_roll_out(self._services.graph, self._services.serving)
 
     def _read(self) -> list[Entry]:

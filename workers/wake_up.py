@@ -78,8 +78,13 @@ class WakeUps:
                     for identifier in batch:
                         del waiting[identifier]
 
-    def sweep(self, graph: GraphStore) -> None:
-        """Wake update workers for what has stayed stale, when nobody else waits."""
+    def sweep(self, graph: GraphStore, serving: ServingState) -> None:
+        """Wake update workers for what has stayed stale, when nobody else waits.
+
+        Before the first model is published everything is stale, and nothing can be done about it.
+        """
+        if serving.head()[0] is None:
+            return
         try:
             if self.waiting or self.queued():
                 return

@@ -395,11 +395,11 @@ def test_the_sweeper_finds_what_stayed_stale(
     shop.send("u-2", ("view", "stub"))
     worker._step()
     wake_ups._broker.delete(REFRESH_QUEUE)
-    wake_ups.sweep(services.graph)
+    wake_ups.sweep(services.graph, services.serving)
     woken = messages(wake_ups)
     assert {i for name, ids in woken if name == REFRESH_USERS for i in ids} == {"u-1", "u-2"}
     assert {i for name, ids in woken if name == REFRESH_ITEMS for i in ids} == {*ITEMS, "stub"}
-    wake_ups.sweep(services.graph)
+    wake_ups.sweep(services.graph, services.serving)
     assert messages(wake_ups) == woken
 
 

@@ -1,5 +1,6 @@
 """The item matrix and its deltas."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,18 @@ def test_a_delta_replaces_a_row_and_its_edges() -> None:
     assert matrix.bias[0] == 0.5
     np.testing.assert_array_equal(matrix.neighbor_rows[0], [2, -1])
     np.testing.assert_array_equal(matrix.neighbor_weights[0], [0.5, 0])
+
+
+def test_a_delta_of_what_became_popular_changes_nothing_else() -> None:
+    """Items as they are but for their bias: embeddings and edges are the same to the bit."""
+    matrix, before = make_matrix(), make_matrix()
+    delta = matrix.delta(["b", "c"], np.array([1, 2], np.float32))
+    delta = replace(ItemDelta.unpack(delta.pack()), epoch=1)
+    matrix.apply(delta)
+    np.testing.assert_array_equal(matrix.bias, [0, 1, 2])
+    np.testing.assert_array_equal(matrix.embeddings, before.embeddings)
+    np.testing.assert_array_equal(matrix.neighbor_rows, before.neighbor_rows)
+    np.testing.assert_array_equal(matrix.neighbor_weights, before.neighbor_weights)
 
 
 def test_a_row_has_changed_only_when_its_embedding_moved() -> None:

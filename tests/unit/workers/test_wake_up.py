@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from interest_graph.graph.store import GraphStore
+    from interest_graph.serving_state import ServingState
 
 
 class Outbox:
@@ -42,6 +43,20 @@ class StaleGraph:
     def read(self, _work: object) -> list[str]:
         """What is stale."""
         return self.stale
+
+
+class Head:
+    """Stands for the serving state: says whether a model is published."""
+
+    def __init__(self, manifest: object) -> None:
+        self.manifest = manifest
+
+    def head(self) -> tuple[object, int]:
+        """The manifest and a revision."""
+        return self.manifest, 0
+
+
+PUBLISHED = cast("ServingState", Head(object()))
 
 
 def wake_ups(outbox: Outbox, queued: int | None = 0, **fields: Any) -> WakeUps:
@@ -82,9 +97,9 @@ def test_ids_are_sent_in_batches() -> None:
 def test_a_broker_that_is_away_is_no_error(error: Exception) -> None:
     """What cannot be sent is left to the sweeper, whatever the client raises."""
     wake_ups(Outbox(error)).send(["u-1"], [])
-    wake_ups(Outbox(error)).sweep(graph_of("n-1"))
+    wake_ups(Outbox(error)).sweep(graph_of("n-1"), PUBLISHED)
     wake_ups(Outbox(), queued=None).send(["u-1"], [])
-    wake_ups(Outbox(), queued=None).sweep(graph_of("n-1"))
+    wake_ups(Outbox(), queued=None).sweep(graph_of("n-1"), PUBLISHED)
 
 
 def test_a_real_client_without_a_broker_is_no_error() -> None:
@@ -92,7 +107,7 @@ def test_a_real_client_without_a_broker_is_no_error() -> None:
     settings = Settings(broker_url="redis://127.0.0.1:1/0")
     found = WakeUps(cast("Celery", Outbox()), settings)
     found.send(["u-1"], ["i-1"])
-    found.sweep(graph_of("n-1"))
+    found.sweep(graph_of("n-1"), PUBLISHED)
     found._broker.close()
 
 
@@ -128,12 +143,19 @@ def test_after_an_error_nothing_waits() -> None:
     assert not away.waiting
 
 
+def test_nobody_is_woken_before_a_model_is_published() -> None:
+    """There is nothing to refresh with, and the whole graph is stale."""
+    outbox = Outbox()
+    wake_ups(outbox).sweep(graph_of("n-1"), cast("ServingState", Head(None)))
+    assert not outbox.sent
+
+
 def test_the_sweeper_waits_for_an_empty_queue() -> None:
     """What stays stale is sent again once nothing waits any more, and not before."""
     outbox = Outbox()
-    wake_ups(outbox, queued=1).sweep(graph_of("n-1"))
+    wake_ups(outbox, queued=1).sweep(graph_of("n-1"), PUBLISHED)
     assert outbox.sent == []
-    wake_ups(outbox).sweep(graph_of("n-1"))
+    wake_ups(outbox).sweep(graph_of("n-1"), PUBLISHED)
     assert outbox.sent == [(REFRESH_USERS, ["n-1"]), (REFRESH_ITEMS, ["n-1"])]
 
 
@@ -146,4 +168,4 @@ def test_a_graph_that_is_away_is_told_to_the_loop() -> None:
             raise GraphUnavailableError(message)
 
     with pytest.raises(GraphUnavailableError):
-        wake_ups(Outbox()).sweep(cast("GraphStore", Away()))
+        wake_ups(Outbox()).sweep(cast("GraphStore", Away()), PUBLISHED)
