@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -38,9 +39,10 @@ OPEN_PERCENTILES = {"p50_ms": "p50", "p99_ms": "p99"}
 CONNECTIONS = 64
 """Of an open loop: enough that requests wait for the server and not for one of these."""
 GRACE_S = 60
+FIRST_S = 1.0
 INSTALL = {
     "wrk": "Debian: apt-get install wrk",
-    "oha": "cargo install oha --locked",
+    "oha": "1.16 or newer: cargo install oha --locked",
 }
 
 
@@ -118,6 +120,9 @@ class OpenLoop:
         asked: What for.
         rate: Requests a second.
         seconds: In which they are due.
+
+    Raises:
+        RuntimeError: The program ends at once, with an error.
     """
 
     def __init__(self, asked: Requests, rate: float, seconds: float) -> None:
@@ -133,6 +138,9 @@ class OpenLoop:
         urls = [asked.url + path for path in asked.paths]
         words += ["--urls-from-file", self._lines("urls", urls)]
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)  # noqa: S603 our own arguments
+        with suppress(subprocess.TimeoutExpired):  # with a wrong option it ends at once
+            self._process.wait(min(FIRST_S, seconds / 2))
+            self._refuse_failure()
 
     def __enter__(self) -> Self:
         """Nothing more to do."""
@@ -155,10 +163,13 @@ class OpenLoop:
         except subprocess.TimeoutExpired as error:
             message = f"the server takes more than three times the {self._seconds:g} s of load"
             raise RuntimeError(message) from error
-        if self._process.returncode:
-            message = f"oha ended with {self._process.returncode}"
-            raise RuntimeError(message)
+        self._refuse_failure()
         return read_open(json.loads(output))
+
+    def _refuse_failure(self) -> None:
+        if self._process.returncode:
+            message = f"oha ended with {self._process.returncode}; it must be {INSTALL['oha']}"
+            raise RuntimeError(message)
 
     def _lines(self, name: str, lines: Sequence[str]) -> str:
         """A file of lines, as long as the load lasts."""
