@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .errors import ServingStateUnavailableError
 from .graph import learned, reads
 from .item import content_hash, item_text
 from .item_matrix import ItemDelta
@@ -73,7 +74,7 @@ def refresh_items(
         return []
     matrix = shelf.current(serving.head()[0]).matrix
     moment = time.time() if now is None else now
-    by_events = [i for i in stale if revisions[i]["by_events"] and i in matrix.row_of]
+    by_events = [i for i in sorted(stale) if revisions[i]["by_events"] and i in matrix.row_of]
     counted = _count_events(by_events, graph, serving, shelf, encoder, settings, moment)
     stale = {item_id: facts for item_id, facts in stale.items() if item_id not in counted}
     if not stale:
@@ -128,6 +129,9 @@ def _count_events(
         if not stored:
             return set()
         matrix = shelf.current(serving.head()[0]).matrix
+        if not stored.keys() <= matrix.row_of.keys():
+            msg = "the published items are fewer than a moment ago"
+            raise ServingStateUnavailableError(msg)
         bias = encoder.bias(popularity_at([*stored.values()], settings, now))
         before = matrix.bias[[matrix.row_of[item_id] for item_id in stored]]
         moved = np.abs(before - bias) > MOVED_BIAS

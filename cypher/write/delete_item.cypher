@@ -11,7 +11,9 @@ WHERE coalesce(item.catalog_revision, 0) < $revision
 OPTIONAL MATCH (item)-[described:IN_CATEGORY|MADE_BY|SIMILAR_TO|BELONGS_TO]->()
 DELETE described
 WITH DISTINCT item
-OPTIONAL MATCH (item)<-[similar:SIMILAR_TO]-()
+OPTIONAL MATCH (item)<-[similar:SIMILAR_TO]-(leaning)
+// Their next event has them encoded without it.
+SET leaning.encoded_revision = null
 DELETE similar
 WITH DISTINCT item
 FOREACH (key IN [key IN keys(item) WHERE key STARTS WITH 'property_'] | REMOVE item[key])
