@@ -52,9 +52,14 @@ SEED = 0
 COUNT = "MATCH ()-[event:{type}]->() RETURN count(event) AS events"
 MARK = """
 MATCH (n:{label} {{{key}: $id}})
-SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime(),
-  n.event_count = coalesce(n.event_count, 0) + $events
+SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime()
 """
+COUNTED = """
+MATCH (n:Item {item_id: $id})
+SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime(),
+  n.event_count = coalesce(n.event_count, 0) + 1, n.popularity = n.popularity * 1.05
+"""
+"""An event, and popularity enough to be published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,7 @@ class Refresher:
     def user(self, change: Change) -> float:
         """Refresh the user of a change; the seconds it takes."""
         name = user_id(change.user)
-        self._mark("User", "user_id", name, 1)
+        self._mark(MARK.format(label="User", key="user_id"), name)
         services = self._services
         began = time.perf_counter()
         done = refresh_users(
@@ -181,15 +186,15 @@ class Refresher:
 
     def item(self, change: Change) -> float:
         """Refresh the item of a change, whose popularity moved; the seconds it takes."""
-        return self._item(change, events=1)
+        return self._item(change, COUNTED)
 
     def moved(self, change: Change) -> float:
         """Refresh the same item as after a neighbour moved, with its embedding; the seconds."""
-        return self._item(change, events=0)
+        return self._item(change, MARK.format(label="Item", key="item_id"))
 
-    def _item(self, change: Change, events: int) -> float:
+    def _item(self, change: Change, mark: str) -> float:
         name = item_id(change.item)
-        self._mark("Item", "item_id", name, events)
+        self._mark(mark, name)
         services = self._services
         began = time.perf_counter()
         written = refresh_items(
@@ -241,10 +246,9 @@ class Refresher:
             work(change)
         return sum(found)
 
-    def _mark(self, label: str, key: str, name: str, events: int) -> None:
-        """Make a node stale, by so many events or by something else; that is not measured."""
-        text = MARK.format(label=label, key=key)
-        self._services.graph.write(lambda tx: tx.run(text, id=name, events=events).consume())
+    def _mark(self, mark: str, name: str) -> None:
+        """Make a node stale, outside of what is measured."""
+        self._services.graph.write(lambda tx: tx.run(mark, id=name).consume())
 
 
 @contextmanager

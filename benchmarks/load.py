@@ -116,6 +116,8 @@ def open_loop(asked: Requests, rate: float, seconds: float) -> dict[str, Any]:
 class OpenLoop:
     """An open loop in the background; the end of `with` ends it.
 
+    It is made a second after the load begins, when it is known to have begun.
+
     Args:
         asked: What for.
         rate: Requests a second.

@@ -161,6 +161,7 @@ def _write(
                 {
                     "item_id": row["item_id"],
                     "read_revision": stale[row["item_id"]],
+                    "as_read": True,
                     "embedding": encoding.embeddings[position].astype(np.float64).tolist(),
                     "text_embedding": subgraph.text_embeddings[position].astype("<f4").tobytes(),
                     "content_hash": content_hash(

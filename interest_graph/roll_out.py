@@ -65,7 +65,7 @@ def roll_out(
         graph: The graph.
         serving: The serving state.
         settings: Bounds on edges.
-        progress: Told (items written, items in all).
+        progress: Told (items before those that are read, items in all).
         trained_on: Facts revision of each item when the model read it; one that changed since stays
             stale, for the update workers. None when that is not known any more.
         resume: Only go on with what was begun: nothing is done when, by the time that nobody else
@@ -193,6 +193,7 @@ def _read_items(
             {
                 "item_id": one["item_id"],
                 "read_revision": facts[one["item_id"]],
+                "as_read": trained_on is not None,
                 "embedding": matrix.embeddings[row].astype(np.float64).tolist(),
                 "text_embedding": texts[position].astype("<f4").tobytes(),
                 "content_hash": content_hash(

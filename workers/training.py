@@ -99,7 +99,7 @@ def train_model(
             )
         )
         incumbent = processes.of_the_first(lambda: _incumbent(graph, serving, settings))
-        if incumbent is None:  # nobody has lists yet whom a training could hold up
+        if serving.head()[0] is None:  # nobody has lists yet whom a training could hold up
             threads = min(FIRST_THREADS, processors() // processes.size)
             torch.set_num_threads(max(settings.torch_threads, threads))
         result = train(

@@ -1,7 +1,8 @@
 // Purpose: write refreshed items with BELONGS_TO, unless something newer is there or the model is
 //   no longer in service.
-// Parameters: $items list of {item_id, read_revision, embedding, text_embedding bytes,
-//   content_hash, categories list of {category_id, weight}}, $model_version string
+// Parameters: $items list of {item_id, read_revision, as_read boolean: whether the embedding is
+//   surely of what was read then, embedding, text_embedding bytes, content_hash, categories list of
+//   {category_id, weight}}, $model_version string
 // Columns: item_id
 MATCH (:Model {model_version: $model_version, in_service: true})
 UNWIND $items AS row
@@ -17,7 +18,7 @@ SET
   item.content_hash = row.content_hash,
   item.model_version = $model_version,
   item.refreshed_revision = row.read_revision,
-  item.encoded_revision = CASE WHEN item.facts_revision = row.read_revision
+  item.encoded_revision = CASE WHEN row.as_read AND item.facts_revision = row.read_revision
     THEN item.facts_revision - coalesce(item.event_count, 0) ELSE null END,
   item.updated_at = datetime(),
   item.stale_since =

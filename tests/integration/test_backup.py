@@ -26,6 +26,7 @@ from interest_graph.user import UserInput
 from tests.conftest import DELETE_EVERYTHING
 from tests.faults.proxy import FaultyProxy
 from tests.integration.log_reading import work_off
+from tests.integration.named_servers import name_servers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -387,16 +388,7 @@ def test_the_commands_say_what_they_did(
 ) -> None:
     """`backup`, then `restore` into servers that lost everything."""
     del busy_shop
-    for name in (
-        "neo4j_uri",
-        "neo4j_user",
-        "neo4j_database",
-        "log_url",
-        "serving_url",
-        "models_dir",
-    ):
-        monkeypatch.setenv(f"INTEREST_GRAPH_{name.upper()}", str(getattr(settings, name)))
-    monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", settings.neo4j_password.get_secret_value())
+    name_servers(settings, monkeypatch)
     facts = len(query(FACTS))
     folder = str(tmp_path / "one")
     made = CliRunner().invoke(app, ["backup", folder, "--json"])

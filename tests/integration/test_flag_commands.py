@@ -17,6 +17,7 @@ from interest_graph.ingest import ingest
 from interest_graph.rebuild import ServingRebuild
 from interest_graph.redis_client import seen_key, user_key
 from tests.integration.log_reading import read_log
+from tests.integration.named_servers import name_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,16 +42,7 @@ DROP = "MATCH (n:User|Item) DETACH DELETE n"
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command, with `--json`."""
-    for name in (
-        "neo4j_uri",
-        "neo4j_user",
-        "neo4j_database",
-        "log_url",
-        "serving_url",
-        "models_dir",
-    ):
-        monkeypatch.setenv(f"INTEREST_GRAPH_{name.upper()}", str(getattr(settings, name)))
-    monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", settings.neo4j_password.get_secret_value())
+    name_servers(settings, monkeypatch)
 
     def command(*words: str, **options: Any) -> Any:
         done = CliRunner().invoke(app, ["flag", *words, "--json"], **options)

@@ -11,6 +11,7 @@ from cli.main import app
 from interest_graph import redis_client as keys
 from interest_graph.ingest import ingest
 from tests.integration.log_reading import read_log
+from tests.integration.named_servers import name_servers
 from tests.integration.published_directory import FIRST, item_names, write_model
 
 if TYPE_CHECKING:
@@ -38,16 +39,7 @@ def test_a_lost_redis_is_found_and_rebuilt(
     write_model(settings.models_dir, item_names(4), FIRST, 1)
     query("CREATE (:Model {model_version: $version, in_service: true})", version=FIRST)
     log.flushdb()
-    for name in (
-        "neo4j_uri",
-        "neo4j_user",
-        "neo4j_database",
-        "log_url",
-        "serving_url",
-        "models_dir",
-    ):
-        monkeypatch.setenv(f"INTEREST_GRAPH_{name.upper()}", str(getattr(settings, name)))
-    monkeypatch.setenv("INTEREST_GRAPH_NEO4J_PASSWORD", settings.neo4j_password.get_secret_value())
+    name_servers(settings, monkeypatch)
 
     def run(*options: str) -> tuple[int, dict[str, object]]:
         done = CliRunner().invoke(app, ["rebuild-serving", "--json", *options])

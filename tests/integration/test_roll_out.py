@@ -262,3 +262,18 @@ def test_what_is_resumed_reverts_nothing(desk: Desk, graph: GraphStore, query: A
     manifest, _ = shop.serving.head()
     assert manifest
     assert manifest.model_version == FIRST
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_embedding_stands_only_when_it_is_known_what_was_read(
+    desk: Desk, graph: GraphStore, query: Any, *, known: bool
+) -> None:
+    """After a roll-out that somebody else began, the next event has an item encoded."""
+    shop = desk.shop
+    directory = shop.settings.models_dir / FIRST
+    facts = "MATCH (i:Item) RETURN i.item_id AS id, i.facts_revision AS facts"
+    trained_on = {row["id"]: row["facts"] for row in query(facts)} if known else None
+    encoder = FakeEncoder(FIRST)
+    roll_out(directory, {}, encoder, graph, shop.serving, shop.settings, trained_on=trained_on)
+    stands = "MATCH (i:Item) WHERE i.item_id IN $ids RETURN i.encoded_revision IS NOT NULL AS it"
+    assert {row["it"] for row in query(stands, ids=list(ITEMS))} == {known}
