@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +65,8 @@ def refresh_items(
     Raises:
         TransientError: Neo4j or Redis is away; the items stay stale.
     """
+    moment = time.time() if now is None else now
+    refresh = _Refresh(graph, serving, shelf, encoder, settings, moment)
     revisions = graph.read(lambda tx: reads.fetch_item_revisions(tx, item_ids))
     stale = {
         item_id: row["facts_revision"]
@@ -72,75 +75,93 @@ def refresh_items(
     }
     if not stale:
         return []
-    matrix = shelf.current(serving.head()[0]).matrix
-    moment = time.time() if now is None else now
+    matrix = refresh.published().matrix
     by_events = [i for i in sorted(stale) if revisions[i]["by_events"] and i in matrix.row_of]
-    counted = _count_events(by_events, graph, serving, shelf, encoder, settings, moment)
-    stale = {item_id: facts for item_id, facts in stale.items() if item_id not in counted}
-    if not stale:
-        return sorted(counted)
-    width = matrix.neighbor_rows.shape[1]
-    limit = max(encoder.num_neighbors + 1, width)
-    rows = graph.read(lambda tx: reads.fetch_item_subgraph(tx, sorted(stale), limit))
-    texts = text_embeddings(rows, encoder)
-    subgraph = item_subgraph(rows, texts, encoder, settings, moment)
-    encoding = encoder.encode_items(subgraph)
-
-    def write_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
-        """Publish before the commit, while the items are locked: see `docs/adr`."""
-        written, similar = _write(tx, rows, stale, subgraph, encoding, encoder, width)
-        latest = shelf.current(serving.head()[0])
-        moved = _moved(subgraph, encoding, latest, written, similar)
-        if moved:
-            version = encoder.model_version
-            serving.publish(_delta(moved, rows, encoding, similar, latest.matrix, version))
-        far = _far(rows, encoding, written, settings.refresh_epsilon)
-        if linked := sorted(item_id for item_id, edges in similar.items() if edges):
-            learned.mark_items_again(tx, linked)  # chosen by embeddings without them: once more
-        if far:
-            learned.mark_neighbors_stale(tx, far, MARKED_PER_ITEM)
-        return written
-
-    return sorted(counted | graph.write(write_and_publish))
+    counted = refresh.count_events(by_events)
+    rest = {item_id: facts for item_id, facts in stale.items() if item_id not in counted}
+    return sorted(counted | refresh.encode(rest, matrix.neighbor_rows.shape[1]))
 
 
-def _count_events(
-    item_ids: Sequence[str],
-    graph: GraphStore,
-    serving: ServingState,
-    shelf: ModelShelf,
-    encoder: ItemEncoder,
-    settings: Settings,
-    now: float,
-) -> set[str]:
-    """Refresh those items that nothing but events made stale: their embedding stands as it is.
+@dataclass(frozen=True, slots=True)
+class _Refresh:
+    """One refresh: what `refresh_items` was given, and its two ways."""
 
-    Popularity has no part in an embedding, so neither text nor neighbours need be read. Whether
-    something else changed is seen under the lock of the same transaction; such items are left.
+    graph: GraphStore
+    serving: ServingState
+    shelf: ModelShelf
+    encoder: ItemEncoder
+    settings: Settings
+    now: float
 
-    Returns:
-        The ids refreshed.
-    """
-    if not item_ids:
-        return set()
+    def published(self) -> PublishedModel:
+        """The published model, with every delta so far."""
+        return self.shelf.current(self.serving.head()[0])
 
-    def count_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
-        stored = learned.count_events(tx, item_ids, encoder.model_version)
-        if not stored:
+    def count_events(self, item_ids: Sequence[str]) -> set[str]:
+        """Refresh those items that nothing but events made stale: their embedding stands as it is.
+
+        Popularity has no part in an embedding, so neither text nor neighbours need be read. Whether
+        something else changed is seen under the lock of the same transaction; such items are left.
+
+        Returns:
+            The ids refreshed.
+        """
+        if not item_ids:
             return set()
-        matrix = shelf.current(serving.head()[0]).matrix
-        if not stored.keys() <= matrix.row_of.keys():
-            msg = "the published items are fewer than a moment ago"
-            raise ServingStateUnavailableError(msg)
-        bias = encoder.bias(popularity_at([*stored.values()], settings, now))
-        before = matrix.bias[[matrix.row_of[item_id] for item_id in stored]]
-        moved = np.abs(before - bias) > MOVED_BIAS
-        if moved.any():
-            ids = [item_id for item_id, far in zip(stored, moved, strict=True) if far]
-            serving.publish(matrix.delta(ids, bias[moved]))
-        return set(stored)
 
-    return graph.write(count_and_publish)
+        def count_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
+            stored = learned.count_events(tx, item_ids, self.encoder.model_version)
+            if not stored:
+                return set()
+            matrix = self.published().matrix
+            if not stored.keys() <= matrix.row_of.keys():
+                msg = "the published items are fewer than a moment ago"
+                raise ServingStateUnavailableError(msg)
+            bias = self.encoder.bias(popularity_at([*stored.values()], self.settings, self.now))
+            before = matrix.bias[[matrix.row_of[item_id] for item_id in stored]]
+            moved = np.abs(before - bias) > MOVED_BIAS
+            if moved.any():
+                ids = [item_id for item_id, far in zip(stored, moved, strict=True) if far]
+                self.serving.publish(matrix.delta(ids, bias[moved]))
+            return set(stored)
+
+        return self.graph.write(count_and_publish)
+
+    def encode(self, stale: dict[str, int], width: int) -> set[str]:
+        """Refresh items by their texts and neighbours.
+
+        Args:
+            stale: The facts revision of each, read before this.
+            width: How many edges leave an item at most.
+
+        Returns:
+            The ids written; the rest had something newer.
+        """
+        if not stale:
+            return set()
+        encoder = self.encoder
+        limit = max(encoder.num_neighbors + 1, width)
+        rows = self.graph.read(lambda tx: reads.fetch_item_subgraph(tx, sorted(stale), limit))
+        texts = text_embeddings(rows, encoder)
+        subgraph = item_subgraph(rows, texts, encoder, self.settings, self.now)
+        encoding = encoder.encode_items(subgraph)
+
+        def write_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
+            """Publish before the commit, while the items are locked: see `docs/adr`."""
+            written, similar = _write(tx, rows, stale, subgraph, encoding, encoder, width)
+            latest = self.published()
+            moved = _moved(subgraph, encoding, latest, written, similar)
+            if moved:
+                version = encoder.model_version
+                self.serving.publish(_delta(moved, rows, encoding, similar, latest.matrix, version))
+            far = _far(rows, encoding, written, self.settings.refresh_epsilon)
+            if linked := sorted(item_id for item_id, edges in similar.items() if edges):
+                learned.mark_items_again(tx, linked)  # chosen by embeddings without them: once more
+            if far:
+                learned.mark_neighbors_stale(tx, far, MARKED_PER_ITEM)
+            return written
+
+        return self.graph.write(write_and_publish)
 
 
 def _write(
