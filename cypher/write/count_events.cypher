@@ -1,4 +1,5 @@
-// Purpose: refresh items that events alone made stale: their embedding stands, their popularity moved.
+// Purpose: refresh items that events alone made stale within a day of their encoding: their
+//   embedding stands, their popularity moved.
 // Parameters: $item_ids list of string, $model_version string
 // Columns: item_id, popularity
 MATCH (:Model {model_version: $model_version, in_service: true})
@@ -11,6 +12,7 @@ WITH item
 WHERE item.model_version = $model_version
   AND item.refreshed_revision < item.facts_revision
   AND item.encoded_revision = item.facts_revision - item.event_count
+  AND item.encoded_at > datetime() - duration({days: 1})
 SET
   item.refreshed_revision = item.facts_revision,
   item.updated_at = datetime(),

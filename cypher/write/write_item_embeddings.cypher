@@ -20,6 +20,7 @@ SET
   item.refreshed_revision = row.read_revision,
   item.encoded_revision = CASE WHEN row.as_read AND item.facts_revision = row.read_revision
     THEN item.facts_revision - coalesce(item.event_count, 0) ELSE null END,
+  item.encoded_at = datetime(),
   item.updated_at = datetime(),
   item.stale_since =
     CASE WHEN item.facts_revision > row.read_revision THEN item.stale_since ELSE null END

@@ -233,6 +233,32 @@ def test_an_item_whose_neighbour_was_deleted_is_encoded_with_its_next_event(benc
     assert gone not in bench.encoder.subgraphs[-1].neighbor_ids
 
 
+@pytest.mark.parametrize("encoded_at", ["datetime() - duration({hours: 25})", "null"])
+def test_a_day_after_its_encoding_an_item_catches_up_with_its_next_event(
+    bench: Bench, encoded_at: str
+) -> None:
+    """What its neighbours moved without marking it counts then, once; so where no day is known."""
+    settled(bench, "new")
+    neighbor = bench.encoder.subgraphs[-1].neighbor_ids[0]
+    bench.query(
+        "MATCH (i:Item {item_id: $id}) SET i.embedding = [x IN i.embedding | x + 0.5]", id=neighbor
+    )
+    (before,) = bench.state("new")
+    bench.desk.send(("view", "new"))
+    bench.refresh("new")
+    assert bench.state("new") == [before]
+    bench.query(f"MATCH (i:Item {{item_id: 'new'}}) SET i.encoded_at = {encoded_at}")
+    bench.desk.send(("view", "new"))
+    assert bench.refresh("new") == ["new"]
+    (after,) = bench.state("new")
+    moved = np.array(after["embedding"]) - before["embedding"]
+    np.testing.assert_allclose(moved, 0.25, rtol=1e-5)
+    encoded = len(bench.encoder.subgraphs)
+    bench.desk.send(("view", "new"))
+    assert bench.refresh("new") == ["new"]
+    assert len(bench.encoder.subgraphs) == encoded
+
+
 def test_popularity_is_what_is_left_of_it_now(bench: Bench) -> None:
     """A bias follows the weights of an item's events, decayed to the moment of the refresh."""
     bench.desk.send(("purchase", ITEMS[0]), ("view", ITEMS[0]))
