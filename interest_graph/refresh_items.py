@@ -76,7 +76,7 @@ def refresh_items(
     if not stale:
         return []
     matrix = refresh.published().matrix
-    by_events = [i for i in sorted(stale) if revisions[i]["by_events"] and i in matrix.row_of]
+    by_events = [i for i in sorted(stale) if _embedding_stands(revisions[i], matrix)]
     counted = refresh.count_events(by_events)
     rest = {item_id: facts for item_id, facts in stale.items() if item_id not in counted}
     return sorted(counted | refresh.encode(rest, matrix.neighbor_rows.shape[1]))
@@ -292,6 +292,17 @@ def _far(
         for row, embedding in zip(rows, encoding.embeddings, strict=True)
         if row["item_id"] in written and _distance(row, embedding) > epsilon
     ]
+
+
+def _embedding_stands(row: Row, matrix: ItemMatrix) -> bool:
+    """Whether events alone made an item stale whose embedding is the published one.
+
+    It is not where Redis lost a delta: such an item is encoded, which publishes all of it.
+    """
+    published = matrix.row_of.get(row["item_id"])
+    if not row["by_events"] or published is None:
+        return False
+    return _distance(row, matrix.embeddings[published]) <= MOVED_EMBEDDING
 
 
 def _distance(row: Row, embedding: Floats) -> float:

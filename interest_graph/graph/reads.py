@@ -80,7 +80,7 @@ def fetch_user_interests(tx: neo4j.ManagedTransaction, user_id: str) -> list[Row
 
 
 def fetch_item_revisions(tx: neo4j.ManagedTransaction, item_ids: Sequence[str]) -> dict[str, Row]:
-    """Row with facts_revision, refreshed_revision and by_events by item."""
+    """Row with facts_revision, refreshed_revision, by_events and embedding by item."""
     rows = run(tx, "read/fetch_item_revisions", item_ids=list(item_ids))
     return {row["item_id"]: row for row in rows}
 

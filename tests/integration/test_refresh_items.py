@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from interest_graph import redis_client as keys
 from interest_graph.errors import ServingStateUnavailableError
 from interest_graph.graph import reads
 from interest_graph.graph.facts import popularity_scale
@@ -253,6 +254,30 @@ def test_a_day_after_its_encoding_an_item_catches_up_with_its_next_event(
     (after,) = bench.state("new")
     moved = np.array(after["embedding"]) - before["embedding"]
     np.testing.assert_allclose(moved, 0.25, rtol=1e-5)
+    encoded = len(bench.encoder.subgraphs)
+    bench.desk.send(("view", "new"))
+    assert bench.refresh("new") == ["new"]
+    assert len(bench.encoder.subgraphs) == encoded
+
+
+def test_a_delta_that_redis_lost_is_published_with_the_next_event(bench: Bench) -> None:
+    """The matrix has the embedding and the edges of the graph again, and then events count."""
+    settled(bench, "new")
+    epoch, serving = bench.epoch(), bench.shop.serving
+    bench.put("new", title="Another", categories=[["Garden"]])
+    while bench.refresh("new"):
+        pass
+    bench.shop.client.hset(keys.MANIFEST, "epoch", epoch)
+    bench.shop.client.hdel(keys.deltas_key(FIRST), *[str(n) for n in range(epoch + 1, epoch + 9)])
+    (item,) = bench.state("new")
+    bench.desk.send(("view", "new"))
+    assert bench.refresh("new") == ["new"]
+    matrix = bench.shop.recommender().shelf.current(serving.head()[0]).matrix
+    row = matrix.row_of["new"]
+    np.testing.assert_array_equal(matrix.embeddings[row], np.float32(item["embedding"]))
+    assert {matrix.item_ids[n] for n in matrix.neighbor_rows[row] if n >= 0} == {
+        other for other, _ in item["similar"]
+    }
     encoded = len(bench.encoder.subgraphs)
     bench.desk.send(("view", "new"))
     assert bench.refresh("new") == ["new"]
