@@ -12,8 +12,9 @@ OPTIONAL MATCH (item)-[described:IN_CATEGORY|MADE_BY|SIMILAR_TO|BELONGS_TO]->()
 DELETE described
 WITH DISTINCT item
 OPTIONAL MATCH (item)<-[similar:SIMILAR_TO]-(leaning)
-// Their next event has them encoded without it.
-SET leaning.encoded_revision = null
+// Their next event has them encoded without it, even if they are being encoded with it now.
+SET leaning.facts_revision = leaning.facts_revision + 1,
+  leaning.refreshed_revision = leaning.refreshed_revision + 1
 DELETE similar
 WITH DISTINCT item
 FOREACH (key IN [key IN keys(item) WHERE key STARTS WITH 'property_'] | REMOVE item[key])

@@ -234,6 +234,28 @@ def test_an_item_whose_neighbour_was_deleted_is_encoded_with_its_next_event(benc
     assert gone not in bench.encoder.subgraphs[-1].neighbor_ids
 
 
+def test_a_neighbour_deleted_while_an_item_is_encoded_with_it_is_not_overlooked(
+    bench: Bench, settings: Settings
+) -> None:
+    """What was encoded with it does not stand."""
+    settled(bench, "new")
+    gone = bench.encoder.subgraphs[-1].neighbor_ids[0]
+
+    def neighbor_is_deleted() -> None:
+        bench.shop.items.delete(gone)
+        bench.desk.drain()
+
+    bench.mark("new")
+    interrupted = Interrupted(settings, neighbor_is_deleted)
+    bench.refresh("new", graph=interrupted)
+    interrupted.close()
+    encoded = len(bench.encoder.subgraphs)
+    bench.desk.send(("view", "new"))
+    bench.refresh("new")
+    assert len(bench.encoder.subgraphs) == encoded + 1
+    assert gone not in bench.encoder.subgraphs[-1].neighbor_ids
+
+
 @pytest.mark.parametrize("encoded_at", ["datetime() - duration({hours: 25})", "null"])
 def test_a_day_after_its_encoding_an_item_catches_up_with_its_next_event(
     bench: Bench, encoded_at: str
