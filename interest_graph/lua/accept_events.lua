@@ -81,9 +81,10 @@ end
 local users = {}
 local function kept(user)
   if users[user] == nil then
-    local stored = redis.call('HMGET', user, 'h', 'n', 'b')
+    local stored = redis.call('HMGET', user, 'h', 'n', 'b', 't', 'c')
     users[user] = {history = stored[1] or '', size = tonumber(stored[2] or '0'), rates = stored[3] or '',
-                   newer = {}, gone = 0, wrote = false}
+                   deleted = stored[4], since = tonumber(stored[5] or '0'),
+                   newer = {}, gone = 0, told = false, wrote = false}
   end
   return users[user]
 end
@@ -177,9 +178,9 @@ for i = 1, count do
   local known = sent[duplicate_key] or redis.call('GET', duplicate_key)
   if known then
     statuses[i] = known == body and 1 or 2
-  elseif redis.call('HEXISTS', KEYS[4 * i + 1], 't') == 1 then
+  elseif kept(KEYS[4 * i + 1]).deleted then
     statuses[i] = 3
-  elseif occurred_at(argument(i, 3), 1) < tonumber(redis.call('HGET', KEYS[4 * i + 1], 'c') or 0) then
+  elseif occurred_at(argument(i, 3), 1) < kept(KEYS[4 * i + 1]).since then
     statuses[i] = 4
   else
     statuses[i], sent[duplicate_key], fresh = 0, body, fresh + 1
@@ -215,6 +216,7 @@ for i = 1, count do
   if statuses[i] == 0 then
     local user, seen, member = kept(KEYS[4 * i + 1]), KEYS[4 * i + 2], argument(i, 4)
     local payload, entry, state = argument(i, 1), argument(i, 3), argument(i, 5)
+    user.told = true
     if state == 'live' then flags[i] = judged(user, entry) end
     if flags[i] ~= '' then payload = string.sub(payload, 1, -2) .. ',"flagged":"' .. flags[i] .. '"}' end
     redis.call('XADD', KEYS[4 * i + 3], '*', 'kind', 'event', 'payload', payload)
@@ -232,7 +234,7 @@ for key, user in pairs(users) do
   if user.wrote then
     redis.call('HSET', key, 'h', whole(user), 'n', user.size, 'r', revision, 'b', user.rates,
                'v', revision .. '-' .. time[1] .. '.' .. time[2])
-  else
+  elseif user.told then
     redis.call('HSET', key, 'r', revision, 'b', user.rates)
   end
 end
