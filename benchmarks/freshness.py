@@ -14,7 +14,7 @@ from .load import OpenLoop, need
 from .probe import Probe, probe
 from .report import Report, percentiles
 from .shops import add_shop_options, measured_stack, note, wait_until_quiet
-from .traffic import events_of, lists_of
+from .traffic import events_of, lists_of, warm_up
 
 if TYPE_CHECKING:
     from .target import Target
@@ -27,11 +27,7 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
 
     The same traffic runs before, so that Neo4j has compiled what it runs.
     """
-    with (
-        OpenLoop(events_of(stack), options.events_per_s, options.warm_up),
-        OpenLoop(lists_of(stack), options.lists_per_s, options.warm_up),
-    ):
-        time.sleep(options.warm_up)
+    warm_up(stack, options.lists_per_s, options.events_per_s, options.warm_up)
     note("warm")
     wait_until_quiet(stack.settings)
     before = facts(stack)

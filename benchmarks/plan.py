@@ -37,7 +37,7 @@ STEPS = (
         "serving",
         ("--shop", "beauty", "--seconds", "30", "--rounds", "5"),
         ("--shop", "small", "--seconds", "2", "--rounds", "1"),
-        25,
+        30,
         peer=True,
     ),
     Step(
@@ -78,7 +78,7 @@ STEPS = (
         "soak",
         "soak",
         ("--shop", "beauty", "--minutes", "10"),
-        ("--shop", "small", "--minutes", "0.5", "--every", "5"),
-        13,
+        ("--shop", "small", "--minutes", "0.5", "--warm-up", "0.2", "--every", "5"),
+        23,
     ),
 )

@@ -31,6 +31,7 @@ Figures = dict[str, Any]
 OURS, BARE, PEER = "lists", "bare route", "peer"
 NAMES = ("requests_per_s", "p50_ms", "p99_ms")
 NO_PEER = "none: --peer-url names a running gorse, whose columns are empty without"
+CONNECTIONS = (1, 8, 32)
 SHARES = (0.25, 0.5, 0.75)
 WARM_UP_S = 5.0
 
@@ -40,7 +41,7 @@ class Rounds:
 
     Args:
         seconds: Of each run.
-        connections: Of a closed loop that finds the throughput.
+        connections: Of closed loops; the last one finds the throughput.
         meanwhile: For each of whom lists are asked, the events that come in meanwhile.
         events_per_s: How often.
     """
@@ -48,7 +49,7 @@ class Rounds:
     def __init__(
         self,
         seconds: float,
-        connections: int,
+        connections: Sequence[int],
         meanwhile: Mapping[str, Requests],
         events_per_s: float,
     ) -> None:
@@ -66,7 +67,7 @@ class Rounds:
             asked: What is asked for.
             latency: Whether to run open loops, at shares of the throughput that was just found.
         """
-        for connections in (1, self._connections):
+        for connections in self._connections:
             loop = partial(closed_loop, asked, connections, self._seconds)
             one = self._run(whose, f"closed loop, connections: {connections}", loop)
         for share in SHARES if latency else ():
@@ -119,7 +120,7 @@ def measure(stack: Target, peer: Peer | None, options: argparse.Namespace, repor
             meanwhile[PEER] = peer.events(events.bodies)
         rounds = Rounds(options.seconds, options.connections, meanwhile, options.events_per_s)
         for asked in sources.values():  # every process loads its model before anything counts
-            closed_loop(asked, options.connections, WARM_UP_S)
+            closed_loop(asked, options.connections[-1], WARM_UP_S)
         for number in range(options.rounds):
             note(f"round {number + 1} of {options.rounds}")
             for whose, asked in sources.items():
@@ -135,7 +136,13 @@ def main() -> None:
     add_peer_options(parser)
     parser.add_argument("--seconds", type=float, default=30.0, help="of each run")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=8, help="that find the throughput")
+    parser.add_argument(
+        "--connections",
+        type=int,
+        nargs="+",
+        default=CONNECTIONS,
+        help="of closed loops; as many as the last find the throughput",
+    )
     parser.add_argument("--events-per-s", type=float, default=50.0, help="that come in meanwhile")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -8,6 +8,7 @@ Lists come at a share of the throughput that a short closed loop finds, events a
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import defaultdict
 from contextlib import closing
@@ -24,7 +25,7 @@ from .probe import probe
 from .pss import stack_pss_mb
 from .report import Report
 from .shops import add_shop_options, measured_stack, note, stale_nodes
-from .traffic import events_of, lists_of
+from .traffic import events_of, lists_of, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 8
 PEAK_S = 10.0
-WARM_UP_S = 60.0
 Series = dict[str, list[float]]
 
 
@@ -71,15 +71,13 @@ def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
     """Of each series its beginning and end (medians of a third each), its highest, its slope.
 
     Args:
-        times: Minutes; the first one does not count when there are others.
+        times: Minutes.
         series: Values at these times.
     """
-    minutes = np.asarray(times)
-    kept = minutes >= min(WARM_UP_S / 60, minutes[-1] / 3)
-    minutes, rows = minutes[kept], []
+    minutes, rows = np.asarray(times), []
     third = max(1, len(minutes) // 3)
     for name, found in series.items():
-        values = np.asarray(found)[kept]
+        values = np.asarray(found)
         slope = np.polyfit(minutes, values, 1)[0] if len(minutes) > 1 else 0.0
         figures = {
             "first_third": np.median(values[:third]),
@@ -92,12 +90,13 @@ def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
 
 
 def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
-    """Find the peak, then load and watch, then say what grew."""
+    """Find the peak, then load, warm up and watch, then say what grew."""
     lists, events = lists_of(stack), events_of(stack)
     closed_loop(lists, CONNECTIONS, PEAK_S)  # every process loads its model
     peak = closed_loop(lists, CONNECTIONS, PEAK_S)["requests_per_s"]
     rate, seconds = max(1.0, options.share * peak), options.minutes * 60
     note(f"{peak} lists a second at most; {rate:.0f} for {options.minutes:g} minutes")
+    warm_up(stack, rate, options.events_per_s, options.warm_up * 60)
     with (
         OpenLoop(lists, rate, seconds) as loop,
         OpenLoop(events, options.events_per_s, seconds) as sender,
@@ -115,15 +114,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_shop_options(parser)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--warm-up", type=float, default=10.0, help="minutes of the same before")
+    parser.add_argument(
+        "--user-memory-mib",
+        type=int,
+        default=8,
+        help="of an API process for users it remembers: so little that it is full before it counts",
+    )
     parser.add_argument("--share", type=float, default=0.5, help="of the throughput of lists")
     parser.add_argument("--events-per-s", type=float, default=50.0)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between samples")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     need("wrk", "oha")
+    os.environ["INTEREST_GRAPH_USER_MEMORY_MIB"] = str(options.user_memory_mib)
     with measured_stack(options.shop, options.workers, options.data_dir) as stack:
         setup = {"shop": options.shop, **stack.described}
-        for name in ("minutes", "share", "events_per_s"):
+        for name in ("minutes", "warm_up", "user_memory_mib", "share", "events_per_s"):
             setup[name] = getattr(options, name)
         report = Report("Soak", setup)
         measure(stack, options, report)

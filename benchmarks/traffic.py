@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING
 
 import orjson
 
-from .load import Requests
+from .load import OpenLoop, Requests
 
 if TYPE_CHECKING:
     from .target import Target
@@ -42,6 +43,16 @@ def events_of(stack: Target) -> Requests:
     ]
     lines = [orjson.dumps(body).decode() for body in bodies]
     return Requests(stack.url, ["/v1/events"], _headers(stack), lines)
+
+
+def warm_up(stack: Target, lists_per_s: float, events_per_s: float, seconds: float) -> None:
+    """The same traffic before anything counts: Neo4j compiles what it runs, memories fill."""
+    if seconds:
+        with (
+            OpenLoop(events_of(stack), events_per_s, seconds),
+            OpenLoop(lists_of(stack), lists_per_s, seconds),
+        ):
+            time.sleep(seconds)
 
 
 def _headers(stack: Target) -> dict[str, str]:
