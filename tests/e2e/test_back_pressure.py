@@ -138,6 +138,7 @@ def test_a_graph_that_is_away_stops_neither_lists_nor_events_until_the_log_is_fu
         service.wait_until_quiet()
         shop.check_lists()
     assert counts == sorted(counts)
+    assert any(0 < count < shop.sent for count in counts), "it was never seen to drain"
     facts = shop.facts()
     assert {user: sorted(found) for user, found in facts.items()} == {
         user: sorted(accepted) for user, accepted in shop.accepted.items()

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from cli.local_stack.process import Program
     from tests.running_service import RunningService
 
-OURS = (INGEST, SECOND_INGEST, REFRESH, API)
+SECOND_REFRESH = f"{REFRESH}-2"
+OURS = (INGEST, SECOND_INGEST, REFRESH, SECOND_REFRESH, API)
 LEASE_S = 5.0  # shorter than workers are frozen for
 POLL_S = 0.3
 API_PROCESSES = 2
@@ -142,11 +143,14 @@ class SupervisedStack:
         settings = self.service.settings.model_copy(
             update={"api_workers": API_PROCESSES, "ingest_workers": 2}
         )
+        found = programs(self._paths, settings)
+        second = next(replace(one, name=SECOND_REFRESH) for one in found if one.name == REFRESH)
+        named = (*second.command[:-1], f"{SECOND_REFRESH}@%h")
         return [
             self._with_bug(
                 replace(program, environment={**program.environment, **extra[program.name]})
             )
-            for program in programs(self._paths, settings)
+            for program in (*found, replace(second, command=named))
             if program.name in OURS
         ]
 

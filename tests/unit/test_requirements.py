@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,21 @@ def test_every_package_is_pinned_with_hashes() -> None:
         assert PINNED.fullmatch(pin), pin
         assert options, f"{pin} has no hash"
         assert all(HASH.fullmatch(option) for option in options), options
+
+
+def test_what_the_project_asks_for_is_pinned() -> None:
+    """A package that is named and not pinned is there for whoever named it, and for nobody else."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    for extra in project["project"]["optional-dependencies"].values():
+        named += extra
+    pinned = {canonical(pin) for pin, *_ in requirements()}
+    assert {canonical(name) for name in named} <= pinned
+
+
+def canonical(requirement: str) -> str:
+    """The package that a requirement is of, as PEP 503 compares names."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", requirement)[0]).lower()
 
 
 def test_setup_installs_nothing_without_a_hash() -> None:
