@@ -42,6 +42,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="forget outcomes that are there")
     parser.add_argument("--table", action="store_true", help="run nothing, write what is there")
     parser.add_argument("--peer-url", help="a running gorse, empty, to load and measure as well")
+    parser.add_argument("--peer-key", help="its API key")
     asked = parser.parse_args(words)
     asked.into = asked.into or Path("build", "bench-quick" if asked.quick else "bench")
     return asked
@@ -71,7 +72,7 @@ def run(steps: Sequence[Step], asked: argparse.Namespace) -> list[str]:
 def run_one(step: Step, file: Path, asked: argparse.Namespace) -> bool:
     """Run one benchmark as a process; its outcome is there whole or not at all."""
     part = file.with_suffix(".part")
-    words = step.arguments(quick=asked.quick, peer_url=asked.peer_url)
+    words = step.arguments(quick=asked.quick, peer_url=asked.peer_url, peer_key=asked.peer_key)
     command = [sys.executable, "-m", *words, "--json", str(part)]
     process = subprocess.Popen(command, process_group=0)  # noqa: S603 our own arguments
     try:

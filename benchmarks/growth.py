@@ -288,6 +288,7 @@ def measure(
         note(f"by turns: {', '.join(change.name for change in asked)}")
         medians = refresher.medians_ms(asked, options.warm_up, options.repeats)
         for change, times in zip(asked, medians, strict=True):
+            user_ms, _, moved_ms = times
             hits = [refresher.hits(part, change) for part in refresher.parts]
             report.add(
                 events=count,
@@ -299,6 +300,7 @@ def measure(
                     for unit, figures in (("ms", times), ("hits", hits))
                     for part, figure in zip(("user", "item", "item_moved"), figures, strict=True)
                 },
+                user_of_item_moved=round(user_ms / moved_ms, 2),
             )
 
 

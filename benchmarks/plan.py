@@ -25,9 +25,12 @@ class Step:
     minutes: int
     peer: bool = False
 
-    def arguments(self, *, quick: bool, peer_url: str | None) -> tuple[str, ...]:
+    def arguments(
+        self, *, quick: bool, peer_url: str | None, peer_key: str | None = None
+    ) -> tuple[str, ...]:
         """What follows `python -m`."""
         peer = ("--peer-url", peer_url) if self.peer and peer_url else ()
+        peer += ("--peer-key", peer_key) if peer and peer_key else ()
         return (f"benchmarks.{self.module}", *(self.quick if quick else self.sizes), *peer)
 
 
@@ -53,6 +56,13 @@ STEPS = (
         ("--seconds", "20", "--turns", "3"),
         ("--items", "2000", "--users", "200", "--seconds", "2", "--turns", "1"),
         7,
+    ),
+    Step(
+        "lists-large",
+        "lists",
+        ("--items", "92331", "--users", "2000", "--seconds", "10", "--turns", "3"),
+        ("--items", "4000", "--users", "200", "--seconds", "2", "--turns", "1"),
+        5,
     ),
     Step(
         "freshness",

@@ -19,12 +19,14 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+from cli.local_stack.neo4j_jars import neo4j_version
+
 from .figures import cell, label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PACKAGES = ("flask", "granian", "neo4j", "numpy", "redis", "torch")
+PACKAGES = ("flask", "granian", "neo4j", "numpy", "orjson", "redis", "torch")
 GIB = 2**30
 
 
@@ -63,8 +65,11 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "redis_server": _first_line("redis-server", "--version").partition("v=")[2].split(" ")[0],
         "java": _first_line("java", "--version"),
+        "neo4j_server": neo4j_version(),
+        "wrk": _first_line("wrk", "--version").removeprefix("wrk ").split(" ")[0],
+        "oha": _first_line("oha", "--version").removeprefix("oha "),
         **{package: version(package) for package in PACKAGES},
-        "commit": _first_line("git", "rev-parse", "--short", "HEAD"),
+        "commit": _first_line("git", "describe", "--always", "--dirty"),
     }
 
 
