@@ -83,6 +83,13 @@ STEPS = (
         ("--events", "20000", "--repeats", "3", "--warm-up", "1"),
         15,
     ),
+    Step(
+        "refresh",
+        "refresh",
+        (),
+        ("--events", "20000", "--many", "4", "--repeats", "2", "--warm-up", "0.5"),
+        5,
+    ),
     Step("memory", "memory", (), ("--items", "5000", "--users", "500", "--waiting", "2000"), 3),
     Step(
         "soak",

@@ -121,16 +121,24 @@ def main() -> None:
         default=8,
         help="of an API process for users it remembers: so little that it is full before it counts",
     )
+    parser.add_argument(
+        "--duplicate-window-s",
+        type=int,
+        default=300,
+        help="how long Redis remembers an event's id: as many come as go before it counts",
+    )
     parser.add_argument("--share", type=float, default=0.5, help="of the throughput of lists")
     parser.add_argument("--events-per-s", type=float, default=50.0)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between samples")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     need("wrk", "oha")
-    os.environ["INTEREST_GRAPH_USER_MEMORY_MIB"] = str(options.user_memory_mib)
+    bounds = ("user_memory_mib", "duplicate_window_s")
+    for name in bounds:
+        os.environ[f"INTEREST_GRAPH_{name.upper()}"] = str(getattr(options, name))
     with measured_stack(options.shop, options.workers, options.data_dir) as stack:
         setup = {"shop": options.shop, **stack.described}
-        for name in ("minutes", "warm_up", "user_memory_mib", "share", "events_per_s"):
+        for name in ("minutes", "warm_up", *bounds, "share", "events_per_s"):
             setup[name] = getattr(options, name)
         report = Report("Soak", setup)
         measure(stack, options, report)
