@@ -124,7 +124,7 @@ def interest_at(encoder: InterestEncoder, history: EncodedHistory, as_of: int) -
     """
     encoded = history.encoded
     alpha, gamma, again = encoder.weights(encoded, as_of // MINUTE_S * MINUTE_S)
-    first = len(encoded.rows) - len(encoded.keys)
+    first = len(encoded.rows) - len(encoded.attention)
     values = history.matrix.embeddings[encoded.rows[first:]]
     embedding = np.asarray(alpha[first:] @ values, dtype=np.float32)
     query = embedding @ encoder.score_map

@@ -53,8 +53,8 @@ class EncodedEvents:
     Args:
         rows: (m,) int64, the item row of each event.
         times_s: (m,) float64, seconds since 1970.
-        keys: (n, dim) float32, what attention compares with the query, over √dim.
-        query: (dim,) float32, the query without the newest event's age.
+        attention: (n, 1 + knots) float32, what attention finds by the query without the newest
+            event's age, and by that age at each knot.
         alpha: (n,) float32, logits of α by rank and type.
         gamma: (n,) float32, logarithms of γ by rank and type.
         again: (m,) float32, logarithms of ρ by rank and type.
@@ -63,8 +63,7 @@ class EncodedEvents:
 
     rows: npt.NDArray[np.int64]
     times_s: npt.NDArray[np.float64]
-    keys: Floats
-    query: Floats
+    attention: Floats
     alpha: Floats
     gamma: Floats
     again: Floats
@@ -160,11 +159,11 @@ class InterestEncoder:
         again = table[rank] + tensors["again_type"][event_types]
         _, groups = np.unique(rows, return_inverse=True)
         newest = event_types[len(rows) - count :]
+        queries = np.concatenate([x[-1:] @ self._query, tensors["query_age"]])
         return EncodedEvents(
             rows=rows,
             times_s=events.times_s,
-            keys=x @ self._key,
-            query=x[-1] @ self._query if count else np.zeros(self.dim, np.float32),
+            attention=(x @ self._key) @ queries.T,
             alpha=tensors["alpha_rank"][:count][::-1] + tensors["alpha_type"][newest],
             gamma=tensors["gamma_rank"][:count][::-1] + tensors["gamma_type"][newest],
             again=again,
@@ -181,14 +180,15 @@ class InterestEncoder:
             events: The events.
             as_of: Seconds since 1970.
         """
-        count, first = len(events.rows), len(events.rows) - len(events.keys)
+        count, first = len(events.rows), len(events.rows) - len(events.attention)
         alpha, gamma = np.zeros(count, np.float32), np.zeros(count, np.float32)
         if not count:
             return alpha, gamma, np.zeros(0, np.float32)
         low, share = _knots(np.maximum(as_of - events.times_s, 0.0), len(self._ages))
         ages = _between(self._ages, low, share)  # (m, 3)
-        query = events.query + _between(self._tensors["query_age"], low[-1:], share[-1:])[0]
-        alpha[first:] = _softmax(events.keys @ query + events.alpha + ages[first:, 0])
+        by_event = events.attention[:, 0]
+        by_age = _between(events.attention.T[1:], low[-1:], share[-1:])[0]
+        alpha[first:] = _softmax(by_event + by_age + events.alpha + ages[first:, 0])
         gamma[first:] = np.exp(events.gamma + ages[first:, 1])
         amount = np.exp(events.again + ages[:, 2])
         total = np.bincount(events.groups, amount).astype(np.float32)[events.groups]

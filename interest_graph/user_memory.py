@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .serving_state import UserState
 
 USER_BYTES = 2_500
-EVENT_BYTES = 64  # in arrays of eight-byte numbers and half of that
+EVENT_BYTES = 56  # in arrays of eight-byte numbers and half of that
 DECLARED_BYTES = 100
 
 
@@ -81,7 +81,7 @@ class KnownUser:
             + EVENT_BYTES * len(encoded.rows)
             + len(self.state.packed)
             + DECLARED_BYTES * len(self.state.declared)
-            + encoded.keys.nbytes
+            + encoded.attention.nbytes
             + 2 * self.state.seen.nbytes
         )
 
