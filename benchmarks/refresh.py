@@ -205,15 +205,15 @@ def measure(services: Services, work: Work, options: argparse.Namespace, report:
     for count in (1, len(work.ids)):
         of_parts = times[count] = defaultdict(list)
         until = time.monotonic() + options.warm_up
-        done = 0
-        while done < options.repeats or time.monotonic() < until:
+        while time.monotonic() < until:
+            work.refresh(stale(work.ids[:count]))
+        for _ in range(options.repeats):
             ids, parts = stale(work.ids[:count]), Parts()
             with parts.watching(), parts.part(REST):
                 work.refresh(ids)
-            done = done + 1 if time.monotonic() >= until else 0
             parts.seconds["all of it"] = sum(parts.seconds.values())
             for name, seconds in parts.seconds.items():
-                of_parts[name] = [*of_parts[name], seconds * 1000][-options.repeats :]
+                of_parts[name].append(seconds * 1000)
     stale(work.ids)
     with profiled() as hits:
         work.refresh(work.ids)
