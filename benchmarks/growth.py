@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from cli.local_stack.paths import StackPaths, cache_dir
 from cli.local_stack.process import stop
 from cli.local_stack.redis_server import REDIS, start_redis
 from cypher.statement import paths as statements
-from interest_graph.graph.lean_driver import neo4j
 from interest_graph.graph.schema import migrate
 from interest_graph.published_model import ModelShelf
 from interest_graph.refresh_items import refresh_items
@@ -36,6 +35,7 @@ from interest_graph.settings import Settings
 from models.item_encoder import ItemEncoder
 
 from .graph_import import import_graph, item_id, user_id
+from .hits import profiled
 from .made_events import make_events
 from .report import Report
 from .untrained_model import publish_untrained
@@ -51,11 +51,13 @@ SEED = 0
 
 COUNT = "MATCH ()-[event:{type}]->() RETURN count(event) AS events"
 MARK = """
-MATCH (n:{label} {{{key}: $id}})
+UNWIND $ids AS id
+MATCH (n:{label} {{{key}: id}})
 SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime()
 """
 COUNTED = """
-MATCH (n:Item {item_id: $id})
+UNWIND $ids AS id
+MATCH (n:Item {item_id: id})
 SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime(),
   n.event_count = coalesce(n.event_count, 0) + 1, n.popularity = n.popularity * 1.05
 """
@@ -244,37 +246,11 @@ class Refresher:
         """Database hits of a refresh."""
         with profiled() as found:
             work(change)
-        return sum(found)
+        return sum(hits.total() for hits in found.values())
 
     def _mark(self, mark: str, name: str) -> None:
         """Make a node stale, outside of what is measured."""
-        self._services.graph.write(lambda tx: tx.run(mark, id=name).consume())
-
-
-@contextmanager
-def profiled() -> Iterator[list[int]]:
-    """Database hits of every statement that reads or writes the graph meanwhile."""
-    found: list[int] = []
-    run = neo4j.ManagedTransaction.run
-
-    def with_profile(self: Any, query: str, *args: Any, **more: Any) -> Any:
-        if "SET n.facts_revision" in query:  # the mark is none of it
-            return run(self, query, *args, **more)
-        result = run(self, "PROFILE " + query, *args, **more)
-        rows = list(result)
-        found.append(_hits(result.consume().profile))
-        return rows
-
-    neo4j.ManagedTransaction.run = with_profile  # type: ignore[method-assign]
-    try:
-        yield found
-    finally:
-        neo4j.ManagedTransaction.run = run  # type: ignore[method-assign]
-
-
-def _hits(plan: Any) -> int:
-    """Hits of a plan and all below it."""
-    return int(plan.get("dbHits", 0)) + sum(_hits(child) for child in plan.get("children", ()))
+        self._services.graph.write(lambda tx: tx.run(mark, ids=[name]).consume())
 
 
 def measure(

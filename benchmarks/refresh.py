@@ -12,7 +12,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,6 @@ from unittest.mock import patch
 
 import numpy as np
 
-from cypher.statement import load, paths
 from interest_graph import refresh_items as items_module
 from interest_graph import refresh_users as users_module
 from interest_graph.graph.lean_driver import neo4j
@@ -32,7 +31,8 @@ from interest_graph.serving_state import ServingState
 from models.item_encoder import ItemEncoder
 
 from .graph_import import item_id, user_id
-from .growth import graph_of
+from .growth import COUNTED, MARK, graph_of
+from .hits import most, name_of, profiled
 from .report import Report
 
 if TYPE_CHECKING:
@@ -42,19 +42,6 @@ if TYPE_CHECKING:
 
     from .made_events import MadeEvents
 
-MARK = """
-UNWIND $ids AS id
-MATCH (n:{label} {{{key}: id}})
-SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime()
-"""
-COUNTED = """
-UNWIND $ids AS id
-MATCH (n:Item {item_id: id})
-SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime(),
-  n.event_count = coalesce(n.event_count, 0) + 1, n.popularity = n.popularity * 1.05
-"""
-PURPOSES = {load(path).purpose: load(path).name for path in (*paths("read"), *paths("write"))}
-OPERATORS = 3
 REST = "the rest: rows and ids in Python"
 
 
@@ -112,39 +99,6 @@ class Parts:
                 work = self.timed(part, getattr(owner, name))
                 stack.enter_context(patch.object(owner, name, work))
             yield
-
-
-def name_of(query: str) -> str:
-    """Name of the statement that a query was made of."""
-    return next((name for purpose, name in PURPOSES.items() if _begins(query, purpose)), "other")
-
-
-def _begins(query: str, purpose: str) -> bool:
-    """Whether a query has this header; its further lines are comments."""
-    first = query.removeprefix("PROFILE ").partition("\n")[0].removeprefix("// Purpose: ")
-    return purpose.startswith(first)
-
-
-@contextmanager
-def profiled() -> Iterator[dict[str, Counter[str]]]:
-    """By statement the database hits of each of its operators, meanwhile."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    run = neo4j.ManagedTransaction.run
-
-    def with_profile(tx: Any, query: str, *args: Any, **more: Any) -> list[Any]:
-        result = run(tx, "PROFILE " + query, *args, **more)
-        rows = list(result)
-        _add_hits(result.consume().profile, found[name_of(query)])
-        return rows
-
-    with patch.object(neo4j.ManagedTransaction, "run", with_profile):
-        yield found
-
-
-def _add_hits(plan: Any, found: Counter[str]) -> None:
-    found[plan["operatorType"].partition("@")[0]] += int(plan.get("dbHits", 0))
-    for child in plan.get("children", ()):
-        _add_hits(child, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +179,6 @@ def measure(services: Services, work: Work, options: argparse.Namespace, report:
         row["hits_a_node"] = round(found.total() / len(work.ids), 1) if found else None
         row["most_of_them"] = most(found, len(work.ids)) if found else None
         report.add(**row)
-
-
-def most(hits: Counter[str], nodes: int) -> str:
-    """The operators with most hits, and how many a node.
-
-    >>> most(Counter({"Expand(All)": 128, "Filter": 64, "Limit": 0}), 64)
-    'Expand(All) 2, Filter 1'
-    """
-    found = [(name, count / nodes) for name, count in hits.most_common(OPERATORS) if count]
-    return ", ".join(f"{name} {each:.0f}" for name, each in found)
 
 
 def main() -> None:

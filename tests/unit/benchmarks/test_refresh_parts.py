@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
 
-from benchmarks.refresh import PURPOSES, Parts, name_of
+from benchmarks.hits import OTHER, PURPOSES, name_of
+from benchmarks.refresh import Parts
 from cypher.statement import load, load_for_all, paths
 
 if TYPE_CHECKING:
@@ -30,4 +31,5 @@ def test_every_statement_is_known_by_its_text() -> None:
     assert len(PURPOSES) == len(found)
     assert [name_of(load(path).text) for path in found] == [load(path).name for path in found]
     template = load_for_all("read/fetch_user_events", ("VIEWED", "CLICKED"))
-    assert name_of("PROFILE " + template) == "fetch_user_events"
+    assert name_of(template) == "fetch_user_events"
+    assert name_of("\nUNWIND $ids AS id\n") == OTHER
