@@ -15,7 +15,10 @@ from .interest import Interest, interests
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import neo4j
+
     from .graph.store import GraphStore, Row
+    from .history import HistoryEvent
     from .published_model import ModelShelf
     from .serving_state import ServingState
     from .settings import Settings
@@ -36,6 +39,21 @@ class Refreshed:
     stale_since: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the graph knows of users that are stale.
+
+    Args:
+        stale: Row of revisions and staleness by user.
+        histories: Newest events by user, oldest first.
+        categories: Of all items in these histories.
+    """
+
+    stale: Mapping[str, Row]
+    histories: Mapping[str, tuple[HistoryEvent, ...]]
+    categories: Categories
+
+
 def refresh_users(
     user_ids: Sequence[str],
     graph: GraphStore,
@@ -45,8 +63,6 @@ def refresh_users(
     as_of: int | None = None,
 ) -> Refreshed:
     """Refresh those of the users that are stale.
-
-    The revision is read before the events: a fact that arrives in between leaves the user stale.
 
     Args:
         user_ids: Users that may be stale.
@@ -65,45 +81,48 @@ def refresh_users(
     if serving.head()[0] is None:
         return Refreshed()
     moment = int(time.time()) // 60 * 60 if as_of is None else as_of
-    revisions = graph.read(lambda tx: reads.fetch_user_revisions(tx, user_ids))
-    stale = {
-        user_id: row["facts_revision"]
-        for user_id, row in revisions.items()
-        if row["facts_revision"] > row["refreshed_revision"]
-    }
-    if not stale:
+    read = graph.read(lambda tx: _read(tx, user_ids, settings))
+    if not read.stale:
         return Refreshed()
-    codes = {name: code for code, name in enumerate(settings.relationships)}
-    histories = graph.read(
-        lambda tx: reads.fetch_user_events(tx, list(stale), settings.history_events, codes)
-    )
     manifest, _ = serving.head()  # after the events, so that their items can be in it
     if manifest is None:
         return Refreshed()
     model = shelf.current(manifest)
     readable = {
-        user_id: histories.get(user_id, ())
-        for user_id in stale
+        user_id: history
+        for user_id, history in read.histories.items()
         # An event whose item is not encoded yet counts soon: until then its user stays stale.
-        if all(event.item_id in model.matrix.row_of for event in histories.get(user_id, ()))
+        if all(event.item_id in model.matrix.row_of for event in history)
     }
     computed = interests(model.encoder, model.matrix, [*readable.values()], moment)
     felt = dict(zip(readable, computed, strict=True))
-    item_ids = {
-        event.item_id
-        for one in felt.values()
-        for event, alpha in zip(one.events, one.alpha, strict=True)
-        if alpha
-    }
-    categories = graph.read(lambda tx: reads.fetch_item_categories(tx, sorted(item_ids)))
     rows = [
-        user_row(user_id, revision, felt[user_id], categories, settings)
-        for user_id, revision in sorted(stale.items())
-        if user_id in felt
+        user_row(user_id, read.stale[user_id]["facts_revision"], one, read.categories, settings)
+        for user_id, one in sorted(felt.items())
     ]
     written = graph.write(lambda tx: learned.write_user_interests(tx, rows, model.model_version))
-    marks = [revisions[user_id]["stale_since_ms"] for user_id in felt]
+    marks = [read.stale[user_id]["stale_since_ms"] for user_id in felt]
     return Refreshed(written, tuple(mark / 1000 for mark in marks if mark is not None))
+
+
+def _read(tx: neo4j.ManagedTransaction, user_ids: Sequence[str], settings: Settings) -> _Read:
+    """What those of the users need that are stale, in one transaction.
+
+    Each statement sees what was committed before it, so that the order counts: revisions come
+    first, and a fact that arrives after them leaves its user stale.
+    """
+    stale = {
+        user_id: row
+        for user_id, row in reads.fetch_user_revisions(tx, user_ids).items()
+        if row["facts_revision"] > row["refreshed_revision"]
+    }
+    if not stale:
+        return _Read({}, {}, {})
+    codes = {name: code for code, name in enumerate(settings.relationships)}
+    found = reads.fetch_user_events(tx, list(stale), settings.history_events, codes)
+    histories = {user_id: found.get(user_id, ()) for user_id in stale}
+    item_ids = {event.item_id for history in histories.values() for event in history}
+    return _Read(stale, histories, reads.fetch_item_categories(tx, sorted(item_ids)))
 
 
 def user_row(

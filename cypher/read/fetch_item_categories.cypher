@@ -4,11 +4,12 @@
 UNWIND $item_ids AS item_id
 MATCH (item:Item {item_id: item_id})
 CALL (item) {
-  OPTIONAL MATCH (item)-[:IN_CATEGORY]->(category:Category)
-  OPTIONAL MATCH (item)-[belongs:BELONGS_TO]->(category)
-  WITH category, belongs
-  ORDER BY category.category_id
-  RETURN [pair IN collect([category.category_id, coalesce(belongs.weight, 1.0)])
-    WHERE pair[0] IS NOT NULL] AS categories
+  MATCH (item)-[edge:IN_CATEGORY|BELONGS_TO]->(category:Category)
+  WITH category, max(edge.weight) AS weight,
+    count(CASE WHEN edge:IN_CATEGORY THEN true END) AS declared
+  WHERE declared > 0
+  WITH category.category_id AS category_id, coalesce(weight, 1.0) AS weight
+  ORDER BY category_id
+  RETURN collect([category_id, weight]) AS categories
 }
 RETURN item.item_id AS item_id, categories

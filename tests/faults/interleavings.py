@@ -144,17 +144,31 @@ class MemoryGraph:
         return [{"written": 1}]
 
 
+class SteppingTransaction:
+    """A transaction of which each statement is a step."""
+
+    def __init__(self, tx: Any, stepped: Callable[[], None]) -> None:
+        self._tx, self._stepped = tx, stepped
+
+    def run(self, text: str, parameters: dict[str, Any]) -> list[Any]:
+        """A step that reads."""
+        rows = list(self._tx.run(text, parameters))
+        self._stepped()
+        return rows
+
+
 class Stepping:
-    """A graph of which each call is a step."""
+    """A graph of which each statement that reads is a step, and each transaction that writes.
+
+    A statement sees all that was committed before it, even in the middle of a transaction.
+    """
 
     def __init__(self, graph: Any, stepped: Callable[[], None]) -> None:
         self._graph, self._stepped = graph, stepped
 
     def read(self, work: Callable[[Any], Any]) -> Any:
-        """A step that reads."""
-        found = self._graph.read(work)
-        self._stepped()
-        return found
+        """As many steps as statements."""
+        return self._graph.read(lambda tx: work(SteppingTransaction(tx, self._stepped)))
 
     def write(self, work: Callable[[Any], Any]) -> Any:
         """A step that writes."""
