@@ -3,7 +3,8 @@
     python -m benchmarks.growth --events 100000,1000000
 
 A change is an event: its user and its item become stale and are refreshed, by the functions that
-update workers call. Graphs are made once for each size and seed, imported offline, and kept.
+update workers call. Graphs are made once for each size and seed, imported offline, and kept. The
+servers of all graphs run at the same time, and their refreshes take turns.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import argparse
 import statistics
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from cli.local_stack.endpoints import choose_endpoints
 from cli.local_stack.neo4j_server import NEO4J, start_neo4j
@@ -212,35 +215,10 @@ class Refresher:
             raise NotRefreshedError(name)
         return took_s
 
-    def medians_ms(
-        self, changes: Sequence[Change], warm_up_s: float, repeats: int
-    ) -> list[tuple[float, ...]]:
-        """Median times of each of `parts` of each change, in milliseconds.
-
-        All by turns, so that what the machine does otherwise meets all alike.
-
-        Args:
-            changes: The changes.
-            warm_up_s: Seconds of the same before, in which Neo4j compiles what it runs.
-            repeats: Refreshes that a median is of.
-        """
-        until = time.monotonic() + warm_up_s
-        while time.monotonic() < until:
-            self._turn(changes)
-        turns = [self._turn(changes) for _ in range(repeats)]
-        return [
-            tuple(statistics.median(part) * 1000 for part in zip(*each, strict=True))
-            for each in zip(*turns, strict=True)
-        ]
-
     @property
     def parts(self) -> tuple[Callable[[Change], float], ...]:
         """The refreshes that are measured: user, item, item that moved."""
         return self.user, self.item, self.moved
-
-    def _turn(self, changes: Sequence[Change]) -> list[tuple[float, ...]]:
-        """Seconds of each part of each change once."""
-        return [tuple(part(change) for part in self.parts) for change in changes]
 
     def hits(self, work: Callable[[Change], float], change: Change) -> int:
         """Database hits of a refresh."""
@@ -253,31 +231,81 @@ class Refresher:
         self._services.graph.write(lambda tx: tx.run(mark, ids=[name]).consume())
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A change on a graph.
+
+    Args:
+        events: Of the graph.
+        change: Whose event it is.
+        refresher: Refreshes in that graph.
+    """
+
+    events: MadeEvents
+    change: Change
+    refresher: Refresher
+
+    def seconds(self) -> tuple[float, ...]:
+        """What each part of the refresh takes once."""
+        return tuple(part(self.change) for part in self.refresher.parts)
+
+
+def medians_ms(cases: Sequence[Case], warm_up: int, repeats: int) -> list[tuple[float, ...]]:
+    """Median time of each part of each case, in milliseconds.
+
+    All graphs by turns, so that what the machine does otherwise meets all alike, and each Neo4j has
+    compiled as much as the others.
+
+    Args:
+        cases: What is refreshed.
+        warm_up: Turns before those that count.
+        repeats: Turns that a median is of.
+    """
+    turns = [
+        [case.seconds() for case in cases]
+        for _ in track(range(warm_up + repeats), "refreshing", console=Console(stderr=True))
+    ]
+    return [
+        tuple(statistics.median(part) * 1000 for part in zip(*each, strict=True))
+        for each in zip(*turns[warm_up:], strict=True)
+    ]
+
+
 def measure(
-    count: int, options: argparse.Namespace, report: Report, note: Callable[[str], None]
+    sizes: Sequence[int],
+    options: argparse.Namespace,
+    report: Report,
+    note: Callable[[str], None],
 ) -> None:
-    """Measure every change on the graph of so many events."""
-    with graph_of(count, note) as (services, events):
-        refresher, asked = Refresher(services), changes(events)
-        of_user = np.bincount(events.user, minlength=events.users)
-        of_item = np.bincount(events.item, minlength=events.items)
-        note(f"by turns: {', '.join(change.name for change in asked)}")
-        medians = refresher.medians_ms(asked, options.warm_up, options.repeats)
-        for change, times in zip(asked, medians, strict=True):
-            user_ms, _, moved_ms = times
-            hits = [refresher.hits(part, change) for part in refresher.parts]
-            report.add(
-                events=count,
-                change=change.name,
-                user_events=int(of_user[change.user]),
-                item_events=int(of_item[change.item]),
-                **{
-                    f"{part}_{unit}": round(figure, 1)
-                    for unit, figures in (("ms", times), ("hits", hits))
-                    for part, figure in zip(("user", "item", "item_moved"), figures, strict=True)
-                },
-                user_of_item_moved=round(user_ms / moved_ms, 2),
-            )
+    """Measure every change on graphs of so many events, whose servers all run."""
+    with ExitStack() as stack:
+        cases = []
+        for size in sizes:
+            services, events = stack.enter_context(graph_of(size, note))
+            refresher = Refresher(services)
+            cases += [Case(events, change, refresher) for change in changes(events)]
+        medians = medians_ms(cases, options.warm_up, options.repeats)
+        for case, times in zip(cases, medians, strict=True):
+            report.add(**figures_of(case, times))
+
+
+def figures_of(case: Case, times: tuple[float, ...]) -> dict[str, object]:
+    """The row of a case: events of its user and item, times, hits, and time next to the item's."""
+    user_ms, _, moved_ms = times
+    events, change = case.events, case.change
+    hits = [case.refresher.hits(part, change) for part in case.refresher.parts]
+    return {
+        "events": len(events.user),
+        "change": change.name,
+        "user_events": int((events.user == change.user).sum()),
+        "item_events": int((events.item == change.item).sum()),
+        **{
+            f"{part}_{unit}": round(figure, 1)
+            for unit, figures in (("ms", times), ("hits", hits))
+            for part, figure in zip(("user", "item", "item_moved"), figures, strict=True)
+        },
+        "user_of_item_moved": round(user_ms / moved_ms, 2),
+    }
 
 
 def main() -> None:
@@ -285,14 +313,13 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.growth", description=__doc__)
     parser.add_argument("--events", default="100000,1000000", help="sizes, such as 100000,1000000")
     parser.add_argument("--repeats", type=int, default=100, help="refreshes a figure is made of")
-    parser.add_argument("--warm-up", type=float, default=60.0, help="seconds before it counts")
+    parser.add_argument("--warm-up", type=int, default=800, help="refreshes before it counts")
     parser.add_argument("--json", type=Path, help="write the figures there as well")
     options = parser.parse_args()
     sizes = [int(size) for size in options.events.split(",")]
     setup = {"repeats": options.repeats, "warm_up": options.warm_up}
     report = Report("What one change costs as the graph grows", setup)
-    for size in sizes:
-        measure(size, options, report, lambda text: print(text, file=sys.stderr))
+    measure(sizes, options, report, lambda text: print(text, file=sys.stderr))
     report.show(options.json)
 
 
