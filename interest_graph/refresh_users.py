@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .graph.store import GraphStore, Row
     from .history import HistoryEvent
+    from .interest_encoder import InterestEncoder
     from .published_model import ModelShelf
     from .serving_state import ServingState
     from .settings import Settings
@@ -39,21 +40,6 @@ class Refreshed:
     stale_since: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What the graph knows of users that are stale.
-
-    Args:
-        stale: Row of revisions and staleness by user.
-        histories: Newest events by user, oldest first.
-        categories: Of all items in these histories.
-    """
-
-    stale: Mapping[str, Row]
-    histories: Mapping[str, tuple[HistoryEvent, ...]]
-    categories: Categories
-
-
 def refresh_users(
     user_ids: Sequence[str],
     graph: GraphStore,
@@ -69,7 +55,7 @@ def refresh_users(
         graph: The graph.
         serving: Names the published model.
         shelf: Holds the published model.
-        settings: Bounds on events and edges.
+        settings: Event types, and bounds on edges.
         as_of: The moment in seconds since 1970; by default now, floored to the minute.
 
     Returns:
@@ -78,38 +64,42 @@ def refresh_users(
     Raises:
         TransientError: Neo4j or Redis is away; the users stay stale.
     """
-    if serving.head()[0] is None:
+    before, _ = serving.head()
+    if before is None:
         return Refreshed()
     moment = int(time.time()) // 60 * 60 if as_of is None else as_of
-    read = graph.read(lambda tx: _read(tx, user_ids, settings))
-    if not read.stale:
+    reader = shelf.current(before).encoder
+    stale, histories = graph.read(lambda tx: _read(tx, user_ids, reader, settings))
+    if not stale:
         return Refreshed()
     manifest, _ = serving.head()  # after the events, so that their items can be in it
-    if manifest is None:
-        return Refreshed()
+    if manifest is None or manifest.model_version != before.model_version:
+        return Refreshed()  # another model reads other events: whoever is stale stays so
     model = shelf.current(manifest)
     readable = {
         user_id: history
-        for user_id, history in read.histories.items()
+        for user_id, history in histories.items()
         # An event whose item is not encoded yet counts soon: until then its user stays stale.
         if all(event.item_id in model.matrix.row_of for event in history)
     }
     computed = interests(model.encoder, model.matrix, [*readable.values()], moment)
     felt = dict(zip(readable, computed, strict=True))
-    rows = [
-        user_row(user_id, read.stale[user_id]["facts_revision"], one, read.categories, settings)
-        for user_id, one in sorted(felt.items())
-    ]
-    written = graph.write(lambda tx: learned.write_user_interests(tx, rows, model.model_version))
-    marks = [read.stale[user_id]["stale_since_ms"] for user_id in felt]
+    version = model.model_version
+    written = graph.write(lambda tx: _write(tx, stale, felt, version, settings))
+    marks = [stale[user_id]["stale_since_ms"] for user_id in felt]
     return Refreshed(written, tuple(mark / 1000 for mark in marks if mark is not None))
 
 
-def _read(tx: neo4j.ManagedTransaction, user_ids: Sequence[str], settings: Settings) -> _Read:
-    """What those of the users need that are stale, in one transaction.
+def _read(
+    tx: neo4j.ManagedTransaction,
+    user_ids: Sequence[str],
+    encoder: InterestEncoder,
+    settings: Settings,
+) -> tuple[dict[str, Row], dict[str, tuple[HistoryEvent, ...]]]:
+    """Rows of the users that are stale, and the events that the encoder attends to, oldest first.
 
-    Each statement sees what was committed before it, so that the order counts: revisions come
-    first, and a fact that arrives after them leaves its user stale.
+    Revisions come first: each statement sees what was committed before it, and a fact that arrives
+    in between leaves its user stale.
     """
     stale = {
         user_id: row
@@ -117,12 +107,33 @@ def _read(tx: neo4j.ManagedTransaction, user_ids: Sequence[str], settings: Setti
         if row["facts_revision"] > row["refreshed_revision"]
     }
     if not stale:
-        return _Read({}, {}, {})
-    codes = {name: code for code, name in enumerate(settings.relationships)}
-    found = reads.fetch_user_events(tx, list(stale), settings.history_events, codes)
-    histories = {user_id: found.get(user_id, ()) for user_id in stale}
-    item_ids = {event.item_id for history in histories.values() for event in history}
-    return _Read(stale, histories, reads.fetch_item_categories(tx, sorted(item_ids)))
+        return {}, {}
+    known = settings.relationships[: encoder.event_types]
+    codes = {name: code for code, name in enumerate(known)}
+    found = reads.fetch_user_events(tx, list(stale), encoder.max_events, codes)
+    return stale, {user_id: found.get(user_id, ()) for user_id in stale}
+
+
+def _write(
+    tx: neo4j.ManagedTransaction,
+    stale: Mapping[str, Row],
+    felt: Mapping[str, Interest],
+    model_version: str,
+    settings: Settings,
+) -> int:
+    """Write what users feel, by item and by the categories of these; how many were written."""
+    item_ids = {
+        event.item_id
+        for one in felt.values()
+        for event, alpha in zip(one.events, one.alpha, strict=True)
+        if alpha
+    }
+    categories = reads.fetch_item_categories(tx, sorted(item_ids))
+    rows = [
+        user_row(user_id, stale[user_id]["facts_revision"], one, categories, settings)
+        for user_id, one in sorted(felt.items())
+    ]
+    return learned.write_user_interests(tx, rows, model_version)
 
 
 def user_row(

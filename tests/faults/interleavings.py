@@ -200,7 +200,8 @@ def counted_interests(_encoder: object, _matrix: object, histories: Any, _as_of:
 def refresh(graph: Any, settings: Settings | None = None) -> None:
     """One refresh of the user, by the code that the workers run."""
     matrix = SimpleNamespace(row_of=Everything())
-    model = SimpleNamespace(model_version=MODEL, encoder=None, matrix=matrix)
+    encoder = SimpleNamespace(max_events=FACTS, event_types=len(RELATIONSHIPS))
+    model = SimpleNamespace(model_version=MODEL, encoder=encoder, matrix=matrix)
     refresh_users(
         [USER],
         cast("GraphStore", graph),

@@ -54,6 +54,20 @@ class Interrupted(GraphStore):
         return super().write(work)
 
 
+class Meanwhile(GraphStore):
+    """A store where something happens between what a worker reads and all that it does next."""
+
+    def __init__(self, settings: Settings, happens: Callable[[], object]) -> None:
+        super().__init__(settings)
+        self.happens = happens
+
+    def read(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+        """Read, then let it happen."""
+        found = super().read(work)
+        self.happens()
+        return found
+
+
 class Desk:
     """A shop whose log is ingested, and update workers on it."""
 
@@ -191,6 +205,41 @@ def test_a_model_out_of_service_writes_nothing(desk: Desk, query: Any) -> None:
     desk.shop.publish(SECOND, seed=2)
     assert desk.refresh().written == 1
     assert {row["model_version"] for row in query(EDGES)} == {SECOND}
+
+
+def test_a_model_that_comes_into_service_meanwhile_leaves_users_stale(
+    desk: Desk, query: Any, settings: Settings
+) -> None:
+    """Events are read as one model attends to them, and are not given to another."""
+    desk.send(("view", ITEMS[3]))
+
+    def rolled_out() -> None:
+        desk.put_in_service(SECOND)
+        desk.shop.publish(SECOND, seed=2)
+
+    meanwhile = Meanwhile(settings, rolled_out)
+    assert desk.refresh(meanwhile) == Refreshed()
+    meanwhile.close()
+    assert query(STATE)[0]["stale"]
+    assert desk.refresh().written == 1
+    assert query(STATE)[0]["model_version"] == SECOND
+
+
+def test_only_events_are_read_that_the_encoder_attends_to(desk: Desk, query: Any) -> None:
+    """The interest is that of the whole history, and nobody waits for an item from before."""
+    attended = ModelShelf(desk.shop.settings.models_dir, desk.shop.serving).current(
+        desk.shop.serving.head()[0]
+    )
+    most = attended.encoder.max_events
+    newest = [("view", ITEMS[number % len(ITEMS)]) for number in range(most)]
+    desk.send(("purchase", "brand-new"), ("purchase", ITEMS[8]), *newest)
+    assert desk.refresh().written == 1
+    (user,) = query(STATE)
+    history = desk.shop.serving.read("u-1").user.history
+    assert len(history) == most + 2
+    felt = interest(attended.encoder, attended.matrix, history, NOW)
+    np.testing.assert_allclose(user["embedding"], felt.embedding, atol=1e-5)
+    assert not user["stale"]
 
 
 def test_the_fresh_and_the_unknown_are_left_alone(desk: Desk, query: Any) -> None:
