@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     have something to do. Can be changed while the log is empty."""
     durability: Durability = "always"
     """What the log's Redis must run with (`appendfsync`); checked at start."""
-    ingest_batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    ingest_batch: Annotated[int, Field(ge=1, le=10_000)] = 4000
     """Entries the ingest worker moves into the graph in one transaction."""
     ingest_workers: Annotated[int, Field(ge=1, le=16)] = 1
     """Ingest workers that the local stack starts; they share the partitions."""

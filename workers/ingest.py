@@ -6,6 +6,7 @@ batch in hand.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -266,6 +267,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, worker.stop)
     signal.signal(signal.SIGINT, worker.stop)
     logger.info("ingest_started")
+    gc.freeze()  # what is there by now stays: looking through it costs 30 ms every few batches
     worker.run()
     services.close()
 
