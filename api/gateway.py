@@ -3,9 +3,10 @@
 `granian --interface asginl --factory api.gateway:create_gateway` serves it. A WSGI server hands a
 request over when its header is there, and the application then waits for the body: one client that
 sends a byte a second would hold a whole process. Here a request is handed over when its body is
-there. Then it is answered at once, one at a time: the work is computing, not waiting. Plain
-requests go past the application: for lists, several at a time (`short_way.py`), and with single
-events (`events_short_way.py`).
+there. Then it is answered at once, one at a time: the work is computing, not waiting. What brought
+a body is answered by a thread beside: Redis takes milliseconds to keep many events, and meanwhile
+the next are parsed and lists answered. Plain requests go past the application: for lists, several
+at a time (`short_way.py`), and with single events (`events_short_way.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -37,7 +39,11 @@ if TYPE_CHECKING:
     Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 MAX_BYTES_WAITING = 64 * 1024 * 1024
-"""Bytes of unfinished bodies that a process holds: beyond it a body is refused with a 503."""
+"""Bytes of bodies without an answer that a process holds: beyond it one is refused with a 503."""
+WRITERS = 2
+"""Bodies that a process handles at a time: one is parsed while Redis keeps what another brought."""
+SWITCH_S = 0.001
+"""For as long a thread may compute while the one that answers lists is waiting."""
 
 
 class ClientGoneError(Exception):
@@ -57,6 +63,7 @@ class Gateway:
         self._keys = wiring_of(app.extensions).keys
         self._short_way = ShortWay(wiring_of(app.extensions))
         self._events_short_way = EventsShortWay(wiring_of(app.extensions))
+        self._writers = ThreadPoolExecutor(WRITERS, "writer")
         self._timeout_s = timeout_s
         self._waiting = 0
 
@@ -83,7 +90,18 @@ class Gateway:
         if "HTTP_TRANSFER_ENCODING" in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.input"] = io.BytesIO(body)
-        await _send(send, *self._answer(environ))
+        await _send(
+            send, *(await self._write(environ, len(body)) if body else self._answer(environ))
+        )
+
+    async def _write(self, environ: dict[str, Any], size: int) -> tuple[int, Headers, bytes]:
+        """Call the application beside the loop, with a body of that size."""
+        self._waiting += size
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._writers, self._answer, environ)
+        finally:
+            self._waiting -= size
 
     def _expects_body(self, environ: dict[str, Any]) -> bool:
         """Whether a body comes, and from somebody whose body is worth waiting for."""
@@ -192,5 +210,6 @@ def create_gateway() -> Gateway:
     Raises:
         SettingsError: The settings are wrong.
     """
+    sys.setswitchinterval(SWITCH_S)
     app = create_app()
     return Gateway(app, wiring_of(app.extensions).settings.body_timeout_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -131,6 +132,39 @@ def test_unfinished_bodies_are_bounded_together(gateway: Gateway) -> None:
     gateway._waiting = 0
     client = ask(gateway, scope(content_length=str(len(EVENT))), Client(EVENT))
     assert (client.status, gateway._waiting) == (202, 0)
+
+
+def test_keeping_a_body_holds_nobody_up(
+    gateway: Gateway, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Redis keeps many events others are answered; the body counts until it is answered."""
+    begun, kept = threading.Event(), threading.Event()
+    accept = services.events.accept
+
+    def accept_slowly(*asked: Any) -> Any:
+        begun.set()
+        assert kept.wait(10)
+        return accept(*asked)
+
+    monkeypatch.setattr(services.events, "accept", accept_slowly)
+    body = b"[" + EVENT + b"]"
+
+    async def both() -> tuple[Client, Client]:
+        sender, other = Client(body), Client()
+        sending = asyncio.create_task(
+            gateway(scope(content_length=str(len(body))), sender.receive, sender.send)
+        )
+        assert await asyncio.to_thread(begun.wait, 10)
+        live = {**scope("/v1/health/live"), "method": "GET"}
+        await gateway(live, other.receive, other.send)
+        assert (sender.sent, gateway._waiting) == ([], len(body))
+        kept.set()
+        await sending
+        return sender, other
+
+    sender, other = asyncio.run(both())
+    assert (other.status, sender.status, sender.answer["accepted"]) == (200, 202, 1)
+    assert gateway._waiting == 0
 
 
 def test_a_field_with_an_underscore_passes_for_nothing() -> None:
