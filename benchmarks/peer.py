@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 import requests
 
@@ -29,6 +30,8 @@ BATCH, CLIENTS = 100, 8
 K = 10
 TIMEOUT_S = 60
 PATIENCE_S = 3600.0
+SAMPLE = 50
+"""Users whose lists are waited for."""
 BETWEEN_TRIES_S = 5.0
 EVENT_TYPES = tuple(Settings().event_types)
 
@@ -67,21 +70,23 @@ class Peer:
         return Requests(self.url, ["/api/feedback"], self._headers, lines)
 
     def load(self, events: MadeEvents) -> float:
-        """Send items, users and events, and wait until lists are there.
+        """Send items, users and events, and wait until it has computed lists.
 
         Returns:
             Rows of feedback a second.
 
         Raises:
             requests.RequestException: It does not answer, or refuses.
-            TimeoutError: It has no list within an hour.
+            TimeoutError: It has no lists within an hour.
         """
         self._send("/api/items", _items(events))
         self._send("/api/users", ({"UserId": user_id(row)} for row in range(events.users)))
         began = time.perf_counter()
         self._send("/api/feedback", _feedbacks(events))
         rate = len(events.user) / (time.perf_counter() - began)
-        self._wait_for_lists(user_id(int(events.user[0])))
+        active = np.unique(events.user)
+        for user in active[:: max(1, len(active) // SAMPLE)].tolist():
+            self._wait_for_list(user_id(user))
         return rate
 
     def _send(self, path: str, rows: Iterable[dict[str, Any]]) -> None:
@@ -103,10 +108,10 @@ class Peer:
             for done in [pool.submit(client) for _ in range(CLIENTS)]:
                 done.result()
 
-    def _wait_for_lists(self, user: str) -> None:
-        """Wait until it has computed a list."""
+    def _wait_for_list(self, user: str) -> None:
+        """Wait until it has computed a list; asked for one before, it answers with what is new."""
         deadline = time.monotonic() + PATIENCE_S
-        url = f"{self.url}/api/recommend/{user}?n={K}"
+        url = f"{self.url}/api/intermediate/recommend/{user}?n={K}"
         while time.monotonic() < deadline:
             answer = requests.get(url, headers=self._headers, timeout=TIMEOUT_S)
             answer.raise_for_status()
