@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from interest_graph.errors import InterestGraphError
+from interest_graph.garbage import spare_what_stays
 
 from .access import KEY, RATE, bearer_token
 from .app import create_app
@@ -212,4 +213,5 @@ def create_gateway() -> Gateway:
     """
     sys.setswitchinterval(SWITCH_S)
     app = create_app()
+    spare_what_stays()
     return Gateway(app, wiring_of(app.extensions).settings.body_timeout_s)

@@ -9,6 +9,7 @@ import structlog
 from celery.signals import celeryd_after_setup, worker_process_init
 
 from interest_graph.errors import InterestGraphError, TransientError
+from interest_graph.garbage import spare_what_stays
 from interest_graph.refresh_items import refresh_items
 from interest_graph.refresh_users import refresh_users
 
@@ -75,3 +76,4 @@ def _warm_up(state: WorkerState) -> None:
             state.warm()
         except InterestGraphError as error:  # the first task tries again
             logger.warning("model_not_loaded", error=str(error))
+        spare_what_stays()
