@@ -36,7 +36,7 @@ class BodyFault(Enum):
     """Why the gateway did not wait for the whole body."""
 
     LATE = "the body did not arrive in time"
-    BUSY = "too many bodies are being received already"
+    BUSY = "too many bodies wait for their answer already"
 
 
 @dataclass(frozen=True, slots=True)

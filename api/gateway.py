@@ -3,8 +3,8 @@
 `granian --interface asginl --factory api.gateway:create_gateway` serves it. A WSGI server hands a
 request over when its header is there, and the application then waits for the body: one client that
 sends a byte a second would hold a whole process. Here a request is handed over when its body is
-there. Then it is answered at once, one at a time: the work is computing, not waiting. What brought
-a body is answered by a thread beside: Redis takes milliseconds to keep many events, and meanwhile
+there. What reads is answered at once, one at a time: the work is computing, not waiting. What
+writes is answered by a thread beside: Redis takes milliseconds to keep many events, and meanwhile
 the next are parsed and lists answered. Plain requests go past the application: for lists, several
 at a time (`short_way.py`), and with single events (`events_short_way.py`).
 """
@@ -39,16 +39,43 @@ if TYPE_CHECKING:
     Send: TypeAlias = Callable[[Message], Awaitable[None]]
     Headers: TypeAlias = list[tuple[bytes, bytes]]
 
-MAX_BYTES_WAITING = 64 * 1024 * 1024
+MAX_BYTES_HELD = 64 * 1024 * 1024
 """Bytes of bodies without an answer that a process holds: beyond it one is refused with a 503."""
 WRITERS = 2
-"""Bodies that a process handles at a time: one is parsed while Redis keeps what another brought."""
+"""Writes that a process handles at a time: one is parsed while Redis keeps what another brought."""
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods whose views compute with a model, which is the loop's alone."""
 SWITCH_S = 0.001
 """For as long a thread may compute while the one that answers lists is waiting."""
 
 
 class ClientGoneError(Exception):
     """The client went away, or its body is not HTTP: nobody waits for an answer."""
+
+
+class _Held:
+    """Bytes of one body, from when they were received until it is answered."""
+
+    __slots__ = ("_gateway", "_size")
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway, self._size = gateway, 0
+
+    def take(self, size: int) -> None:
+        """Count more of it.
+
+        Raises:
+            BufferError: All bodies of the process together would be too much.
+        """
+        if self._gateway.held_bytes + size > MAX_BYTES_HELD:
+            raise BufferError
+        self._size += size
+        self._gateway.held_bytes += size
+
+    def release(self) -> None:
+        """It is answered, or nobody waits for that."""
+        self._gateway.held_bytes -= self._size
+        self._size = 0
 
 
 class Gateway:
@@ -66,43 +93,44 @@ class Gateway:
         self._events_short_way = EventsShortWay(wiring_of(app.extensions))
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
         self._timeout_s = timeout_s
-        self._waiting = 0
+        self.held_bytes = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if (found := await self._short_way.answer(scope)) is not None:
             await _send(send, *found)
             return
+        held = _Held(self)
+        try:
+            await _send(send, *await self._answer_with_body(scope, receive, held))
+        except ClientGoneError:
+            return
+        finally:
+            held.release()
+
+    async def _answer_with_body(
+        self, scope: Message, receive: Receive, held: _Held
+    ) -> tuple[int, Headers, bytes]:
+        """Wait for the body, if one comes, then answer."""
         environ = environ_of(scope)
         body = b""
         try:
             if self._expects_body(environ):
-                body = await asyncio.wait_for(self._body(receive), self._timeout_s)
+                body = await asyncio.wait_for(self._body(receive, held), self._timeout_s)
         except TimeoutError:
             environ[BODY_FAULT] = BodyFault.LATE
         except BufferError:
             environ[BODY_FAULT] = BodyFault.BUSY
-        except ClientGoneError:
-            return
         if (found := self._events_short_way.answer(scope, body)) is not None:
-            await _send(send, *found)
-            return
+            return found
         environ |= {name: scope[name] for name in (KEY, RATE, REFUSED) if name in scope}
         if "HTTP_TRANSFER_ENCODING" in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
         environ["wsgi.input"] = io.BytesIO(body)
-        await _send(
-            send, *(await self._write(environ, len(body)) if body else self._answer(environ))
-        )
-
-    async def _write(self, environ: dict[str, Any], size: int) -> tuple[int, Headers, bytes]:
-        """Call the application beside the loop, with a body of that size."""
-        self._waiting += size
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._writers, self._answer, environ)
-        finally:
-            self._waiting -= size
+        if not body or environ["REQUEST_METHOD"] in READS:
+            return self._answer(environ)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._writers, self._answer, environ)
 
     def _expects_body(self, environ: dict[str, Any]) -> bool:
         """Whether a body comes, and from somebody whose body is worth waiting for."""
@@ -121,28 +149,23 @@ class Gateway:
         except InterestGraphError:
             return False
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, held: _Held) -> bytes:
         """The body, cut one byte beyond what is accepted.
 
         Raises:
-            BufferError: Too much is being received already.
+            BufferError: The process holds too much already.
             ClientGoneError: The connection ended before the body.
         """
         body = bytearray()
-        try:
-            while len(body) <= MAX_BODY_BYTES:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise ClientGoneError
-                part = message.get("body", b"")
-                if self._waiting + len(part) > MAX_BYTES_WAITING:
-                    raise BufferError
-                self._waiting += len(part)
-                body += part
-                if not message.get("more_body"):
-                    break
-        finally:
-            self._waiting -= len(body)
+        while len(body) <= MAX_BODY_BYTES:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientGoneError
+            part = message.get("body", b"")
+            held.take(len(part))
+            body += part
+            if not message.get("more_body"):
+                break
         return bytes(body[: MAX_BODY_BYTES + 1])
 
     def _answer(self, environ: dict[str, Any]) -> tuple[int, Headers, bytes]:
@@ -181,7 +204,7 @@ def environ_of(scope: Message) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scope["scheme"],
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
+        "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,

@@ -120,6 +120,9 @@ class RateLimiter:
         with self._lock:
             if len(self._blocks) >= MAX_KEYS:
                 self._blocks.clear()
+            other = self._blocks.get(key_id)
+            if other and now < other.expires:  # another thread took one meanwhile
+                block.left += other.left
             self._blocks[key_id] = block
         return _rate(block, limit, now, allowed=allowed)
 

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from requests.adapters import HTTPAdapter
+
 from .load import OpenLoop, need
 from .probe import Probe, probe
 from .report import Report, percentiles
@@ -63,6 +65,7 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
 
 def follow(stack: Target, seconds: float, rate: float) -> list[Probe]:
     """Probes at a constant rate, whatever became of those before."""
+    stack.session.mount("http://", HTTPAdapter(pool_maxsize=FOLLOWERS))
     began, running = time.perf_counter(), []
     with ThreadPoolExecutor(FOLLOWERS) as followers:
         for number in range(round(seconds * rate)):

@@ -62,9 +62,10 @@ COUNTED = """
 UNWIND $ids AS id
 MATCH (n:Item {item_id: id})
 SET n.facts_revision = n.facts_revision + 1, n.stale_since = datetime(),
-  n.event_count = coalesce(n.event_count, 0) + 1, n.popularity = n.popularity * 1.05
+  n.event_count = coalesce(n.event_count, 0) + 1,
+  n.popularity = n.popularity * CASE n.event_count % 2 WHEN 0 THEN 1.05 ELSE 1 / 1.05 END
 """
-"""An event, and popularity enough to be published."""
+"""An event, and popularity that moves by enough to be published: up, and down the next time."""
 
 
 @dataclass(frozen=True, slots=True)

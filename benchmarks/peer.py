@@ -31,7 +31,7 @@ K = 10
 TIMEOUT_S = 60
 PATIENCE_S = 3600.0
 SAMPLE = 50
-"""Users whose lists are waited for."""
+"""Users whose lists are waited for, at least."""
 BETWEEN_TRIES_S = 5.0
 EVENT_TYPES = tuple(Settings().event_types)
 
@@ -85,8 +85,9 @@ class Peer:
         self._send("/api/feedback", _feedbacks(events))
         rate = len(events.user) / (time.perf_counter() - began)
         active = np.unique(events.user)
+        deadline = time.monotonic() + PATIENCE_S
         for user in active[:: max(1, len(active) // SAMPLE)].tolist():
-            self._wait_for_list(user_id(user))
+            self._wait_for_list(user_id(user), deadline)
         return rate
 
     def _send(self, path: str, rows: Iterable[dict[str, Any]]) -> None:
@@ -108,9 +109,8 @@ class Peer:
             for done in [pool.submit(client) for _ in range(CLIENTS)]:
                 done.result()
 
-    def _wait_for_list(self, user: str) -> None:
+    def _wait_for_list(self, user: str, deadline: float) -> None:
         """Wait until it has computed a list; asked for one before, it answers with what is new."""
-        deadline = time.monotonic() + PATIENCE_S
         url = f"{self.url}/api/intermediate/recommend/{user}?n={K}"
         while time.monotonic() < deadline:
             answer = requests.get(url, headers=self._headers, timeout=TIMEOUT_S)

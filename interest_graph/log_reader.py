@@ -21,6 +21,11 @@ READ_BYTES = 8 * 1024 * 1024
 """No further page is asked for when a read has so much."""
 
 
+def is_full(entries: Sequence[Entry], count: int) -> bool:
+    """Whether a read of at most so many ended at a bound: then there may be more to read."""
+    return len(entries) >= count or sum(len(entry.payload) for entry in entries) >= READ_BYTES
+
+
 class LogReader:
     """What there is to read of some partitions.
 

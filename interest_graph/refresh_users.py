@@ -96,7 +96,7 @@ def _read(
     encoder: InterestEncoder,
     settings: Settings,
 ) -> tuple[dict[str, Row], dict[str, tuple[HistoryEvent, ...]]]:
-    """Rows of the users that are stale, and the events that the encoder attends to, oldest first.
+    """Rows of the users that are stale, and of their histories what the encoder attends to.
 
     Revisions come first: each statement sees what was committed before it, and a fact that arrives
     in between leaves its user stale.
@@ -108,9 +108,11 @@ def _read(
     }
     if not stale:
         return {}, {}
-    known = settings.relationships[: encoder.event_types]
-    codes = {name: code for code, name in enumerate(known)}
-    found = reads.fetch_user_events(tx, list(stale), encoder.max_events, codes)
+    newest = settings.history_events
+    if encoder.event_types >= len(settings.relationships):  # else others hide those it attends to
+        newest = min(newest, encoder.max_events)
+    codes = {name: code for code, name in enumerate(settings.relationships)}
+    found = reads.fetch_user_events(tx, list(stale), newest, codes)
     return stale, {user_id: found.get(user_id, ()) for user_id in stale}
 
 

@@ -23,7 +23,7 @@ from interest_graph.garbage import spare_what_stays
 from interest_graph.graph import reads
 from interest_graph.graph.schema import migrate
 from interest_graph.leases import Leases
-from interest_graph.log_reader import LogReader
+from interest_graph.log_reader import LogReader, is_full
 from interest_graph.logs import configure_logs
 from interest_graph.metrics import build_metrics
 from interest_graph.rebuild import ServingRebuild
@@ -108,17 +108,18 @@ class IngestWorker:
         self._keep_leases()
         self._ingest([])  # what is in hand since a server was away: nothing newer may pass it
         entries = self._read()
+        behind = is_full(entries, self._services.settings.ingest_batch)
         if not self._leases.partitions:
             self._stopping.wait(BLOCK_MS / 1000)
         self._ingest(entries)
-        if len(entries) >= self._services.settings.ingest_batch:
+        if behind:
             self._drain()
         if self._wake_ups.waiting and not entries:  # else they were sent with these
             self._wake_ups.send()
         if SWEEPER in self._leases.partitions:
             self._put_right()
         now = time.monotonic()
-        if now >= self._next_again and len(entries) < self._services.settings.ingest_batch:
+        if now >= self._next_again and not behind:
             self._next_again = now + AGAIN_S
             self._reader.try_again()
         if now >= self._next_sweep and SWEEPER in self._leases.partitions:
@@ -132,7 +133,7 @@ class IngestWorker:
         self._stopping.wait(max(0.0, self._next_read - time.monotonic()))
         most = self._services.settings.ingest_batch
         entries = self._reader.read(most, SOON_MS if self._wake_ups.waiting else BLOCK_MS)
-        if 0 < len(entries) < most:
+        if entries and not is_full(entries, most):
             self._next_read = time.monotonic() + GATHER_S
         return entries
 

@@ -8,6 +8,7 @@ import structlog
 
 from interest_graph.errors import GraphOverloadedError
 from interest_graph.ingest import Ingested, first_batch, ingest
+from interest_graph.log_reader import is_full
 
 if TYPE_CHECKING:
     import threading
@@ -56,7 +57,7 @@ class Lane:
         batch = self._services.settings.ingest_batch
         while not self._stopping.is_set() and not until():
             self.in_hand = self._reader.read(batch, 0, partitions)
-            last = len(self.in_hand) < batch
+            last = not is_full(self.in_hand, batch)
             self.work(until)
             if last or self.in_hand:
                 return

@@ -72,8 +72,8 @@ def _warm_up(state: WorkerState) -> None:
     def load_model(**_: object) -> None:
         if REFRESH_QUEUE not in queues:
             return
+        spare_what_stays()  # before the model, which is to go when another comes into service
         try:
             state.warm()
         except InterestGraphError as error:  # the first task tries again
             logger.warning("model_not_loaded", error=str(error))
-        spare_what_stays()

@@ -24,7 +24,7 @@ from interest_graph.errors import (
 )
 from interest_graph.event_stream import EventStream
 from interest_graph.history import HistoryEvent, unpack
-from interest_graph.log_reader import LogReader
+from interest_graph.log_reader import LogReader, is_full
 from interest_graph.partition import partition_of_entry
 from interest_graph.redis_client import connect
 from tests.integration.log_reading import read_log
@@ -275,15 +275,20 @@ def test_what_failed_is_left_out_until_it_is_tried_again(
 def test_a_read_is_bounded_in_bytes_too(
     events: EventStream, settings: Settings, make_event: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However large entries are, a read ends after the page that made it large enough."""
+    """However large entries are, a read ends after the page that made it large enough, and is full.
+
+    A worker that took it for the end of the log would stop working off its backlog.
+    """
     monkeypatch.setattr("interest_graph.log_reader.PAGE", 8)
     monkeypatch.setattr("interest_graph.log_reader.READ_BYTES", 5000)
     sent = [make_event(f"e-{n}", f"u-{n % 5}", properties={"text": "x" * 900}) for n in range(60)]
     events.accept(sent)
     reader = LogReader(events, range(settings.log_partitions))
     order: list[str] = []
+    full: list[bool] = []
     while page := reader.read(40, 10):
         assert len(page) <= 5 + 8
+        full.append(is_full(page, 40))
         order += [orjson.loads(entry.payload)["event_id"] for entry in page]
         events.acknowledge(page)
     for user in range(5):
@@ -291,6 +296,8 @@ def test_a_read_is_bounded_in_bytes_too(
             f"e-{n}" for n in range(user, 60, 5)
         ]
     assert len(order) == 60
+    assert full == [*([True] * (len(full) - 1)), full[-1]]
+    assert len(full) > 5
 
 
 def test_a_read_takes_the_whole_of_a_batch_from_one_partition(

@@ -16,8 +16,9 @@ from interest_graph.ingest import ingest
 from interest_graph.interest import interest
 from interest_graph.published_model import ModelShelf
 from interest_graph.refresh_users import Refreshed, refresh_users
+from interest_graph.settings import EventTypeSettings
 from tests.integration.log_reading import read_log
-from tests.integration.published_directory import FIRST, SECOND
+from tests.integration.published_directory import FIRST, MAX_EVENTS, SECOND
 from tests.integration.shop import ITEMS, NOW, Shop
 from tests.integration.test_recommend import delta
 
@@ -240,6 +241,28 @@ def test_only_events_are_read_that_the_encoder_attends_to(desk: Desk, query: Any
     felt = interest(attended.encoder, attended.matrix, history, NOW)
     np.testing.assert_allclose(user["embedding"], felt.embedding, atol=1e-5)
     assert not user["stale"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "history_events"), [(("wish",), 12), ((), MAX_EVENTS - 2)], ids=["type", "history"]
+)
+def test_what_lists_do_not_attend_to_is_not_attended_to(
+    shop: Shop, graph: GraphStore, query: Any, declared: tuple[str, ...], history_events: int
+) -> None:
+    """Newer events of a type unknown to the model hide others, and so does a short history."""
+    types = dict(shop.settings.event_types)
+    types |= {name: EventTypeSettings(relationship=name.upper(), weight=1.0) for name in declared}
+    changed = {"event_types": types, "history_events": history_events}
+    desk = Desk(Shop(shop.settings.model_copy(update=changed), shop.client), graph)
+    desk.send(*[("view", ITEMS[number]) for number in range(MAX_EVENTS + 2)])
+    desk.send(*[(name, ITEMS[8]) for name in declared for _ in range(history_events - 3)])
+    assert desk.refresh().written == 1
+    (user,) = query(STATE)
+    state = desk.shop.serving.read("u-1")
+    model = desk.shop.recommender().shelf.current(state.manifest)
+    assert len(state.user.history) == history_events
+    felt = interest(model.encoder, model.matrix, state.user.history, NOW)
+    np.testing.assert_allclose(user["embedding"], felt.embedding, atol=1e-5)
 
 
 def test_the_fresh_and_the_unknown_are_left_alone(desk: Desk, query: Any) -> None:

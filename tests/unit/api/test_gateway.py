@@ -11,7 +11,7 @@ import pytest
 
 from api.app import create_app
 from api.body import MAX_BODY_BYTES
-from api.gateway import MAX_BYTES_WAITING, Gateway, environ_of
+from api.gateway import MAX_BYTES_HELD, Gateway, environ_of
 
 if TYPE_CHECKING:
     from interest_graph.api_key import ApiKeyStore
@@ -125,13 +125,13 @@ def test_a_body_too_large_is_not_read_to_its_end(gateway: Gateway) -> None:
 
 def test_unfinished_bodies_are_bounded_together(gateway: Gateway) -> None:
     """When a process holds all that it may, one more is refused until some are done."""
-    gateway._waiting = MAX_BYTES_WAITING
+    gateway.held_bytes = MAX_BYTES_HELD
     client = ask(gateway, scope(content_length=str(len(EVENT))), Client(EVENT))
     assert (client.status, client.answer["code"]) == (503, "unavailable")
     assert client.sent[0]["headers"].count((b"retry-after", b"1")) == 1
-    gateway._waiting = 0
+    gateway.held_bytes = 0
     client = ask(gateway, scope(content_length=str(len(EVENT))), Client(EVENT))
-    assert (client.status, gateway._waiting) == (202, 0)
+    assert (client.status, gateway.held_bytes) == (202, 0)
 
 
 def test_keeping_a_body_holds_nobody_up(
@@ -157,14 +157,32 @@ def test_keeping_a_body_holds_nobody_up(
         assert await asyncio.to_thread(begun.wait, 10)
         live = {**scope("/v1/health/live"), "method": "GET"}
         await gateway(live, other.receive, other.send)
-        assert (sender.sent, gateway._waiting) == ([], len(body))
+        assert (sender.sent, gateway.held_bytes) == ([], len(body))
         kept.set()
         await sending
         return sender, other
 
     sender, other = asyncio.run(both())
     assert (other.status, sender.status, sender.answer["accepted"]) == (200, 202, 1)
-    assert gateway._waiting == 0
+    assert gateway.held_bytes == 0
+
+
+@pytest.mark.parametrize(("method", "threads"), [("POST", {"writer_0"}), ("GET", {"MainThread"})])
+def test_only_what_writes_is_answered_beside(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, method: str, threads: set[str]
+) -> None:
+    """A body alone does not take a request to a thread: what reads computes with the one model."""
+    seen: set[str] = set()
+    answer = gateway._answer
+
+    def noted(environ: dict[str, Any]) -> Any:
+        seen.add(threading.current_thread().name)
+        return answer(environ)
+
+    monkeypatch.setattr(gateway, "_answer", noted)
+    body = b"[" + EVENT + b"]"
+    ask(gateway, {**scope(content_length=str(len(body))), "method": method}, Client(body))
+    assert seen == threads
 
 
 def test_a_field_with_an_underscore_passes_for_nothing() -> None:

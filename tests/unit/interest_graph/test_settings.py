@@ -62,7 +62,7 @@ def test_the_environment_is_read_over_the_file(
     )
     monkeypatch.setenv("INTEREST_GRAPH_API_PORT", "9002")
     settings = load_settings(tmp_path)
-    assert (settings.api_port, settings.refresh_batch, settings.ingest_batch) == (9002, 7, 1000)
+    assert (settings.api_port, settings.refresh_batch, settings.ingest_batch) == (9002, 7, 4000)
 
 
 def test_a_wrong_value_is_named_by_its_field(monkeypatch: pytest.MonkeyPatch) -> None:
