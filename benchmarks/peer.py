@@ -40,6 +40,9 @@ def add_peer_options(parser: ArgumentParser) -> None:
     """Options that name a peer."""
     parser.add_argument("--peer-url", help="a running gorse, empty, to load and measure as well")
     parser.add_argument("--peer-key", default="", help="its API key")
+    parser.add_argument(
+        "--peer-loaded", action="store_true", help="it has the data: wait for its lists alone"
+    )
 
 
 class Peer:
@@ -70,25 +73,31 @@ class Peer:
         return Requests(self.url, ["/api/feedback"], self._headers, lines)
 
     def load(self, events: MadeEvents) -> float:
-        """Send items, users and events, and wait until it has computed lists.
+        """Send items, users and events.
 
         Returns:
             Rows of feedback a second.
 
         Raises:
             requests.RequestException: It does not answer, or refuses.
-            TimeoutError: It has no lists within an hour.
         """
         self._send("/api/items", _items(events))
         self._send("/api/users", ({"UserId": user_id(row)} for row in range(events.users)))
         began = time.perf_counter()
         self._send("/api/feedback", _feedbacks(events))
-        rate = len(events.user) / (time.perf_counter() - began)
+        return len(events.user) / (time.perf_counter() - began)
+
+    def wait(self, events: MadeEvents) -> None:
+        """Wait until it has computed lists of users with events.
+
+        Raises:
+            requests.RequestException: It does not answer, or refuses.
+            TimeoutError: It has none within an hour.
+        """
         active = np.unique(events.user)
         deadline = time.monotonic() + PATIENCE_S
         for user in active[:: max(1, len(active) // SAMPLE)].tolist():
             self._wait_for_list(user_id(user), deadline)
-        return rate
 
     def _send(self, path: str, rows: Iterable[dict[str, Any]]) -> None:
         """Rows in batches, by several clients at once."""

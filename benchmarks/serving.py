@@ -152,19 +152,23 @@ def main() -> None:
         setup = {"shop": options.shop, **stack.described}
         for name in ("seconds", "rounds", "events_per_s"):
             setup[name] = getattr(options, name)
-        setup["peer"] = loaded(peer, options.shop)
+        setup["peer"] = ready(peer, options.shop, load=not options.peer_loaded)
         report = Report("Serving", setup)
         measure(stack, peer, options, report)
     report.show(options.json)
 
 
-def loaded(peer: Peer | None, shop: str) -> str:
-    """Load the shop into the peer; says what was done."""
+def ready(peer: Peer | None, shop: str, *, load: bool) -> str:
+    """Load the shop into the peer and wait for its lists; says what was done."""
     if peer is None:
         note(NO_PEER)
         return NO_PEER
-    rate = peer.load(read_shop(shop))
-    return f"{peer.url}, {rate:,.0f} rows of feedback a second in batches of {BATCH}"
+    events = read_shop(shop)
+    done = "loaded before"
+    if load:
+        done = f"{peer.load(events):,.0f} rows of feedback a second in batches of {BATCH}"
+    peer.wait(events)
+    return f"{peer.url}, {done}"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import requests
 from benchmarks import peer as peer_module
 from benchmarks.made_events import make_events
 from benchmarks.peer import Peer
-from benchmarks.serving import BARE, OURS, PEER, loaded, rows_of
+from benchmarks.serving import BARE, OURS, PEER, ready, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,8 +68,9 @@ def gorse(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGorse]:
 def test_a_peer_is_loaded_with_the_same_data(gorse: FakeGorse) -> None:
     """Every item, user and event once, with its type and time; then it is waited for lists."""
     events = make_events(1_050)
-    rate = Peer(gorse.url + "/", KEY).load(events)
-    assert rate > 0
+    peer = Peer(gorse.url + "/", KEY)
+    assert peer.load(events) > 0
+    peer.wait(events)
     assert len({row["ItemId"] for row in gorse.rows["/api/items"]}) == events.items
     assert len({row["UserId"] for row in gorse.rows["/api/users"]}) == events.users
     found = sorted(
@@ -115,5 +116,5 @@ def test_without_a_peer_its_columns_are_empty_with_a_message(
     assert alone["of_bare_route"] == {"median": 4.0, "low": 2.0, "high": 6.0}
     assert (alone["peer_p50_ms"], alone["of_peer"], alone["errors"]) == (None, None, 2)
     assert beside["of_peer"] == alone["of_bare_route"]
-    assert "--peer-url" in loaded(None, "small")
+    assert "--peer-url" in ready(None, "small", load=True)
     assert "--peer-url" in capsys.readouterr().err
