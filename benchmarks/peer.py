@@ -136,7 +136,7 @@ def _items(events: MadeEvents) -> Iterator[dict[str, Any]]:
         item = item_body(row, group)
         yield {
             "ItemId": item["item_id"],
-            "Categories": item["categories"][0],
+            "Labels": item["categories"][0],  # by category it would compute every list again
             "Comment": item["title"],
             "Timestamp": _time(events.time_ms[0] / 1000),
         }
