@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from requests.adapters import HTTPAdapter
 
 from .load import OpenLoop, need
 from .probe import Probe, probe
@@ -22,13 +19,11 @@ from .traffic import events_of, lists_of, warm_up
 if TYPE_CHECKING:
     from .target import Target
 
-FOLLOWERS = 16
-"""Events that are followed at a time: as many as become due in some seconds."""
 FACTS = "MATCH (:User)-[event:VIEWED|CLICKED]->(:Item) RETURN count(event) AS events"
 
 
 def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
-    """Probes at a constant rate, while events and lists come at theirs.
+    """Probes, one at a time, while events and lists come at constant rates.
 
     The same traffic runs before, so that Neo4j has compiled what it runs.
     """
@@ -40,7 +35,7 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
         OpenLoop(events_of(stack), options.events_per_s, options.seconds) as events,
         OpenLoop(lists_of(stack), options.lists_per_s, options.seconds) as lists,
     ):
-        probes = follow(stack, options.seconds, options.probes_per_s)
+        probes = probe_for(stack, options.seconds, options.probes_per_s)
         found = {"events": events.result(), "lists": lists.result()}
     drain_s = -time.monotonic()
     wait_until_quiet(stack.settings)
@@ -63,18 +58,16 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
     report.add(what="everything in the graph and refreshed after", seconds=round(drain_s, 1))
 
 
-def follow(stack: Target, seconds: float, rate: float) -> list[Probe]:
-    """Probes at a constant rate, whatever became of those before."""
-    stack.session.mount("http://", HTTPAdapter(pool_maxsize=FOLLOWERS))
-    began, running = time.perf_counter(), []
-    with ThreadPoolExecutor(FOLLOWERS) as followers:
-        for number in range(round(seconds * rate)):
-            due = began + number / rate
-            time.sleep(max(0.0, due - time.perf_counter()))
-            running.append(followers.submit(probe, stack, number, refresh=True, due=due))
-            if number % 100 == 0:
-                note(f"{number / rate:.0f} of {seconds:.0f} s")
-    return [one.result() for one in running]
+def probe_for(stack: Target, seconds: float, rate: float) -> list[Probe]:
+    """Probes at a constant rate, later ones when one takes longer."""
+    probes: list[Probe] = []
+    began = time.monotonic()
+    while (passed := time.monotonic() - began) < seconds:
+        probes.append(probe(stack, len(probes), refresh=True))
+        if len(probes) % 100 == 0:
+            note(f"{passed:.0f} of {seconds:.0f} s, {len(probes)} events followed")
+        time.sleep(max(0.0, began + len(probes) / rate - time.monotonic()))
+    return probes
 
 
 def facts(stack: Target) -> int:
@@ -90,7 +83,7 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=120.0, help="seconds of traffic before")
     parser.add_argument("--events-per-s", type=float, default=200.0, help="that come in meanwhile")
     parser.add_argument("--lists-per-s", type=float, default=500.0, help="asked for meanwhile")
-    parser.add_argument("--probes-per-s", type=float, default=5.0, help="events that are followed")
+    parser.add_argument("--probes-per-s", type=float, default=10.0, help="events that are followed")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     need("oha")

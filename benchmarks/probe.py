@@ -25,7 +25,7 @@ class Probe:
     """What became of an event.
 
     Args:
-        pair_s: Seconds for the event and the next list together, from when the event was due.
+        pair_s: Seconds for the event and the next list together.
         listed_s: Seconds from its 202 to the next list.
         in_graph_s: Seconds from its 202 until it was a fact.
         refreshed_s: Seconds from its 202 until its user was refreshed; None if not waited for.
@@ -39,14 +39,13 @@ class Probe:
     reflected: bool
 
 
-def probe(stack: Target, seed: int, *, refresh: bool = False, due: float | None = None) -> Probe:
+def probe(stack: Target, seed: int, *, refresh: bool = False) -> Probe:
     """Send a click of some user, ask for the user's list, and watch the graph.
 
     Args:
         stack: The service.
         seed: Of user and item.
         refresh: Whether to wait until the user is refreshed.
-        due: When the event is due by `time.perf_counter`; by default now.
 
     Raises:
         TimeoutError: It did not arrive within a minute.
@@ -55,7 +54,7 @@ def probe(stack: Target, seed: int, *, refresh: bool = False, due: float | None 
     chance, event_id = random.Random(seed), uuid.uuid4().hex
     user, item = chance.choice(stack.users[:300]), chance.choice(stack.items[:2000])
     body = {"event_id": event_id, "user_id": user, "item_id": item, "event_type": "click"}
-    began = time.perf_counter() if due is None else due
+    began = time.perf_counter()
     sent = stack.session.post(f"{stack.url}/v1/events", json=body, timeout=30)
     accepted = time.perf_counter()
     answer = stack.session.get(f"{stack.url}/v1/users/{user}/recommendations", timeout=30)
