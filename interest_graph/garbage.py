@@ -2,8 +2,8 @@
 
 Reference counts free nearly everything here. What they cannot free is in cycles, and those are
 found while they are young. To look through all that a process holds, modules, schemas and
-remembered users, takes 40 to 100 ms in which it answers nobody, and by default that happens
-whenever a quarter more of it has survived.
+remembered users, took an idle ingest worker 33 ms and API processes on full cores 140 to 362, in
+which they answer nobody, and by default that happens whenever a quarter more of it has survived.
 """
 
 from __future__ import annotations
