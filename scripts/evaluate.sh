@@ -2,14 +2,15 @@
 # Evaluates (or, with `tune`, tunes) every model on every data set that is there; see
 # docs/evaluation.md. What is done stands in OUT and is not done again. SETS names data sets and
 # protocols, ARGS goes to the command, and JOBS says how many run side by side, a core each; what a
-# set prints appears when it is done.
+# set prints appears when it is done. Where not every model can be asked, it says which are.
 set -eu
 action=${1:-evaluate}
 set_name=${2:-}
 OUT=${OUT:-build/evaluation}
 SETS=${SETS:-"beauty:leave_one_out gowalla:given movielens-100k:leave_one_out \
-complete-journey:prequential beauty:cold_items online-retail:temporal complete-journey:temporal \
-retailrocket:temporal_next complete-journey:cold_items complete-journey:cold_users"}
+online-retail:prequential complete-journey:prequential complete-journey:cold_users \
+beauty:cold_items online-retail:temporal retailrocket:temporal_next complete-journey:temporal"}
+UNSEEN=interest_graph,text_knn,popularity,recent_popularity,personal_popularity,item_knn,sequence_knn
 export OUT
 
 if [ -z "$set_name" ]; then # all of them, the longest first
@@ -25,14 +26,20 @@ fi
 data=${set_name%%:*}
 protocol=${set_name##*:}
 results="$OUT/$data.$protocol"
+case "$protocol" in
+cold_items) models=$UNSEEN ;;
+prequential) models=interest_graph,personal_popularity ;; # each is fitted again week after week
+esac
 began=$(date +%s)
 echo "== $data, $protocol: begun"
 # shellcheck disable=SC2086 # ARGS are several words
 if [ "$action" = tune ]; then
-  .venv/bin/interest-graph tune --data "$data" --protocol "$protocol" ${ARGS:-} \
+  .venv/bin/interest-graph tune --data "$data" --protocol "$protocol" \
+    ${models:+--models "$models"} ${ARGS:-} \
     >"$results.log" 2>&1 || failed=1
 else
   .venv/bin/interest-graph evaluate --data "$data" --protocol "$protocol" \
+    ${models:+--models "$models"} --retrain-days 7 \
     --json "$results.json" --plot "$results.svg" ${ARGS:-} >"$results.log" 2>&1 || failed=1
 fi
 cat "$results.log"

@@ -14,6 +14,7 @@ from models.text_encoder import choose_device
 
 from .causal_transformer import CausalTransformer
 from .full_softmax import FullSoftmax, fast_dtype
+from .infeasible import InfeasibleError
 from .next_item_batches import next_item_batches
 from .torch_fit import fit_epochs, seeded
 
@@ -62,7 +63,14 @@ class SASRec:
         seed: int,
         check: Cases | None,
     ) -> Fitted:
-        """Train; `found` is the number of epochs."""
+        """Train; `found` is the number of epochs.
+
+        Raises:
+            InfeasibleError: The events have no order.
+        """
+        if not graph.has_order:
+            msg = "all events are of one moment: there is no order to learn from"
+            raise InfeasibleError(msg)
         given = dict(hyperparameters)
         with seeded(seed, self._threads):
             model = CausalTransformer(

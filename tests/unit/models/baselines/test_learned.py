@@ -183,3 +183,11 @@ def test_bpr_whose_steps_are_too_long_is_infeasible_and_stops_no_search() -> Non
     """Factors that are no numbers say what they were made with."""
     with pytest.raises(InfeasibleError, match="learning_rate"):
         ndcg("bpr", learning_rate=1e30, iterations=50)
+
+
+def test_sasrec_says_that_without_an_order_there_is_nothing_to_learn() -> None:
+    """Events of one moment have no next one."""
+    (one,) = contenders(["sasrec"], Context())
+    at_once = replace(SHOP, event_time=np.zeros_like(SHOP.event_time))
+    with pytest.raises(InfeasibleError, match="no order"):
+        one.fit(at_once, one.defaults, 0, None)
