@@ -23,6 +23,8 @@ Matrix = sparse.csr_array[Any, Any]
 TYPICAL = 0.4
 MOST_LENT = 100
 MOST_BORROWED = 100
+LIKENESS = 4.0
+"""What an item lends of itself, in strongest edges: its own buyers want its likes too."""
 BLOCK_ROWS = 2048
 """Items whose entries are looked through at once."""
 
@@ -70,9 +72,10 @@ def evidence(
 
     To that an item adds what others lend it:
 
-        e_ji + b Σ_k S_ik e_jk
+        e_ji + b Σ_k S_ik (e_jk + l [j = k])
 
-    the evidence of what is said of it, so that a new item is followed to as its likes are.
+    the evidence of what is said of it, so that a new item is followed to as its likes are, and from
+    these likes themselves, l being `LIKENESS` times the strongest edge of an item on average.
 
     Args:
         graph: The events.
@@ -144,7 +147,9 @@ def borrowed_evidence(direct: sparse.csr_array, backwards: Matrix) -> sparse.csr
         backwards: (items, items) the transposed shares S.
     """
     own = _best_others(direct, MOST_LENT)
-    return _best_others(own, MOST_BORROWED, backwards)
+    itself = sparse.eye_array(len(own.indptr) - 1, dtype=np.float32, format="csr")
+    lent = sparse.csr_array(own + itself * np.float32(LIKENESS * _typical(own)))
+    return _best_others(lent, MOST_BORROWED, backwards)
 
 
 def with_borrowed(
@@ -197,12 +202,18 @@ def _all_pairs(
 
 def _scale(matrix: sparse.csr_array) -> float:
     """What makes the strongest edge of an item to another `TYPICAL` on average."""
+    typical = _typical(matrix)
+    return TYPICAL / typical if typical else 1.0
+
+
+def _typical(matrix: sparse.csr_array) -> float:
+    """The strongest edge of an item to another, on average over those that have any; 0 for none."""
     rows = _rows(matrix)
     values = np.where(matrix.indices == rows, 0, matrix.data)
     filled = np.flatnonzero(np.diff(matrix.indptr))
     strongest_edge = np.maximum.reduceat(values, matrix.indptr[filled]) if len(filled) else values
     found = strongest_edge[strongest_edge > 0]
-    return TYPICAL / float(found.mean(dtype=np.float64)) if len(found) else 1.0
+    return float(found.mean(dtype=np.float64)) if len(found) else 0.0
 
 
 def _rows(matrix: sparse.csr_array) -> Ints:

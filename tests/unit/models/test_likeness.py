@@ -10,7 +10,7 @@ import pytest
 from synthetic import make_graph
 
 from models import likeness
-from models.item_evidence import EvidenceConfig, evidence
+from models.item_evidence import LIKENESS, EvidenceConfig, evidence
 from models.likeness import lenders
 from models.words import learn_vocabulary, words_of
 
@@ -76,13 +76,22 @@ def test_where_nothing_is_said_nothing_is_lent() -> None:
 
 
 def test_borrowed_evidence_is_added_to_an_items_own() -> None:
-    """E + b e Sᵀ without its diagonal; on the scale that evidence has."""
+    """E + b (e + l 1) Sᵀ without its diagonal; on the scale that evidence has."""
     lent = lenders(SHOP, TEXTS)
     direct = evidence(SHOP, RAW).toarray()
     found = evidence(SHOP, replace(RAW, borrowed=2.0), lent).toarray()
     between = direct * (1 - np.eye(44))
-    expected = direct + 2.0 * (between @ lent.toarray().T) * (1 - np.eye(44))
+    strongest_edge = between.max(1)
+    itself = LIKENESS * strongest_edge[strongest_edge > 0].mean() * np.eye(44)
+    expected = direct + 2.0 * ((between + itself) @ lent.toarray().T) * (1 - np.eye(44))
     np.testing.assert_allclose(found / found.sum(), expected / expected.sum(), atol=1e-6)
+
+
+def test_what_is_taken_leads_to_its_likes() -> None:
+    """Also where no two users' events join them: a lender lends itself."""
+    lent = lenders(SHOP, TEXTS)
+    found = evidence(SHOP, replace(RAW, borrowed=1.0), lent).toarray()
+    assert (found[lent.toarray().T > 0] > 0).all()
 
 
 def test_a_new_item_is_followed_to_as_its_likes_are() -> None:
