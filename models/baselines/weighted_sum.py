@@ -13,7 +13,7 @@ from models.evaluation.metrics import BATCH_CASES, MAIN_METRIC, evaluate
 from .fusion import NORMALIZERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from interest_graph.interaction_graph import InteractionGraph
     from models.evaluation.cases import Cases, Ranker
@@ -38,20 +38,15 @@ class WeightedSum:
 
     Args:
         context: Says what tuning found.
-        make: Makes a contender by name.
-        names: Which contenders may be parts.
+        parts: The two, as of `best_two`.
     """
 
     name = "weighted_sum"
     seeded = True
     defaults: Mapping[str, Any] = {"fusion": "z_score"}
 
-    def __init__(
-        self, context: Context, make: Callable[[str], Contender], names: tuple[str, ...]
-    ) -> None:
-        self._tuned = context.tuned
-        self._parts = [make(name) for name in best_two(context.tuned, names)]
-        self._last: tuple[InteractionGraph, int, list[Fitted]] | None = None
+    def __init__(self, context: Context, parts: Sequence[Contender]) -> None:
+        self._tuned, self._parts = context.tuned, parts
 
     def fit(
         self,
@@ -79,16 +74,13 @@ class WeightedSum:
         seed: int,
         check: Cases | None,
     ) -> list[Fitted]:
-        """Both parts; the last ones are kept for trials that differ in the fusion alone."""
-        if self._last is not None and self._last[0] is graph and self._last[1] == seed:
-            return self._last[2]
+        """Both parts, each as it was tuned."""
         fitted = []
         for part in self._parts:
             tuned = self._tuned.get(part.name, {})
             given = dict(part.defaults) | dict(tuned.get("hyperparameters", {}))
             given |= dict(known.get(part.name, tuned.get("found", {}) if check is None else {}))
             fitted.append(part.fit(graph, given, seed, check))
-        self._last = (graph, seed, fitted) if check is not None else None
         return fitted
 
 

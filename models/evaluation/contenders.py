@@ -17,11 +17,12 @@ from models.baselines.recent_popularity import RecentPopularity
 from models.baselines.sasrec import SASRec
 from models.baselines.sequence_knn import SequenceKNN
 from models.baselines.text_knn import TextKNN
-from models.baselines.weighted_sum import WeightedSum
+from models.baselines.weighted_sum import WeightedSum, best_two
 
 from .ablation import PARTS
 from .context import Context
 from .interest_graph import NAME, InterestGraph
+from .remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,16 +50,8 @@ _ALONE: dict[str, Callable[[Context], Contender]] = {
 }
 
 
-def _weighted_sum(context: Context) -> Contender:
-    return WeightedSum(context, lambda name: _ALONE[name](context), tuple(_ALONE))
-
-
-REGISTRY: dict[str, Callable[[Context], Contender]] = {
-    **_ALONE,
-    WeightedSum.name: _weighted_sum,
-    NAME: InterestGraph,
-}
-"""What makes each contender from a context, by name, cheap ones first."""
+REGISTRY = (*_ALONE, WeightedSum.name, NAME)
+"""The names of all, cheap ones first."""
 
 ABLATIONS: dict[str, Callable[[Context], Contender]] = {
     f"{NAME}_without_{part}": partial(InterestGraph, without=part) for part in PARTS
@@ -69,6 +62,8 @@ ABLATIONS: dict[str, Callable[[Context], Contender]] = {
 def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]:
     """Contenders by name; all but the ablations for None.
 
+    The parts of the weighted sum are fitted once where they take part themselves.
+
     Args:
         names: As in `REGISTRY` and `ABLATIONS`.
         context: What they need beside the graph.
@@ -76,10 +71,21 @@ def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]
     Raises:
         ValueError: There is no contender of that name.
     """
-    wanted = list(REGISTRY) if names is None else list(names)
-    known = REGISTRY | ABLATIONS
+    wanted = REGISTRY if names is None else names
+    known = (*REGISTRY, *ABLATIONS)
     unknown = [name for name in wanted if name not in known]
     if unknown:
         msg = f"no contender is called {', '.join(unknown)}; there are {', '.join(known)}"
         raise ValueError(msg)
-    return [known[name](context) for name in wanted]
+    together = best_two(context.tuned, tuple(_ALONE))
+    parts = {name: Remembered(_ALONE[name](context)) for name in together}
+
+    def made(name: str) -> Contender:
+        if name in parts:
+            return parts[name]
+        if name == WeightedSum.name:
+            return WeightedSum(context, list(parts.values()))
+        kind = _ALONE.get(name) or ABLATIONS.get(name) or InterestGraph
+        return kind(context)
+
+    return [made(name) for name in wanted]

@@ -88,6 +88,22 @@ def test_the_sum_takes_the_two_best_as_they_were_tuned() -> None:
         assert value >= evaluate(alone.ranker, CASES).metrics["ndcg_at_10"]
 
 
+def test_a_part_that_takes_part_itself_is_fitted_once() -> None:
+    """The same fit is not done again for the sum; another one is."""
+    tuned = {name: {"validation": 0.1} for name in ("ease", "popularity")}
+    one, both = contenders(["ease", "weighted_sum"], Context(tuned=tuned))
+    first = one.fit(PAST, one.defaults, 0, None)
+    both.fit(PAST, both.defaults, 0, None)
+    assert one.fit(PAST, one.defaults, 0, None) is first
+    for changed in (
+        (SHOP, one.defaults, 0, None),
+        (PAST, {**one.defaults, "l2": 7.0}, 0, None),
+        (PAST, one.defaults, 1, None),
+        (PAST, one.defaults, 0, CASES),
+    ):
+        assert one.fit(*changed) is not one.fit(PAST, one.defaults, 0, None)
+
+
 def test_every_contender_has_a_search_space_of_its_own_hyperparameters() -> None:
     """Search spaces name hyperparameters that exist and contain the defaults."""
     spaces = read_search_spaces()
