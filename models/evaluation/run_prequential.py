@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+
+from interest_graph.interaction_graph import DAY_S
 from models.baselines.infeasible import InfeasibleError
 
 from .metrics import judge, popularity_percentile
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 TEST = "test"
 ON, OFF, NIGHTLY = "refresh on", "refresh off", "nightly"
+BOTH = "refresh and nightly"
 
 
 @runtime_checkable
@@ -69,20 +73,51 @@ class Refitted:
         return ranker
 
 
+@dataclass(slots=True)
+class Retrained:
+    """Follows events by being refreshed, and trained again at midnight, as the service is.
+
+    Args:
+        contender: What is trained.
+        hyperparameters: All of them.
+        seed: Of every training.
+        every_days: Days from one training to the next.
+        live: As trained at first.
+        trained: When, in seconds since 1970, a midnight.
+    """
+
+    contender: LiveContender
+    hyperparameters: Hyperparameters
+    seed: int
+    every_days: int
+    live: LiveRanker
+    trained: float
+
+    def ranker_at(self, graph: InteractionGraph, time: float) -> Ranker:
+        """What is known by then, in the model of the last midnight that one was trained at."""
+        midnight = float(np.floor(time / DAY_S) * DAY_S)
+        if midnight - self.trained >= self.every_days * DAY_S:
+            past = graph.before(midnight)
+            self.live = self.contender.live(past, self.hyperparameters, self.seed)
+            self.trained = midnight
+        return self.live.ranker_at(graph, time)
+
+
 def regime_names(contender: Contender) -> list[str]:
     """The regimes that a contender can run in.
 
     What has weights that are trained, and no way to be refreshed without training, is not trained
-    again at every block.
+    again at every block; what has none is as new after every block as after a night.
     """
-    refreshable = isinstance(contender, LiveContender) or not contender.seeded
-    return [ON, OFF, NIGHTLY] if refreshable else [OFF, NIGHTLY]
+    if isinstance(contender, LiveContender):
+        return [ON, OFF, NIGHTLY, BOTH]
+    return [OFF, NIGHTLY] if contender.seeded else [ON, OFF, NIGHTLY]
 
 
 def line_pairs(results: Results) -> list[tuple[str, str]]:
     """The comparisons that a prequential evaluation is about: of a model's regimes."""
     bases = dict.fromkeys(name.rpartition(", ")[0] for name in results.models)
-    kinds = ((ON, OFF), (ON, NIGHTLY), (OFF, NIGHTLY))
+    kinds = ((ON, OFF), (ON, NIGHTLY), (OFF, NIGHTLY), (BOTH, NIGHTLY), (BOTH, ON))
     return [(f"{base}, {one}", f"{base}, {other}") for base in bases for one, other in kinds]
 
 
@@ -144,15 +179,18 @@ def _run_seed(
     report(f"{contender.name}, seed {seed}", 0, 0)
     hyperparameters = model.hyperparameters | find(split, contender, model, seed)
     refitted: LiveRanker = Refitted(contender, hyperparameters, seed)
-    live = refitted
+    live = both = refitted
     start = stream.graph.before(stream.start)
     if isinstance(contender, LiveContender):
         live = contender.live(start, hyperparameters, seed)
+        how = (hyperparameters, seed, config.retrain_days)
+        both = Retrained(contender, *how, live, stream.start)
     percentile = popularity_percentile(start)
     made: dict[str, Regime] = {
         ON: refresh_on(live),
         OFF: refresh_off(live),
         NIGHTLY: nightly(refitted, config.retrain_days),
+        BOTH: refresh_on(both),
     }
     for regime, line in lines.items():
         line.found = model.found

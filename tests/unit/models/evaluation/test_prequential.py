@@ -12,11 +12,17 @@ from interest_graph.interaction_graph import DAY_S
 from models.evaluation.contender import Fitted
 from models.evaluation.data_set import DataSet
 from models.evaluation.metrics import judge
-from models.evaluation.prequential import Regime, make_stream, nightly, run_regime
+from models.evaluation.prequential import Regime, make_stream, nightly, refresh_on, run_regime
 from models.evaluation.protocols import SplitConfig, make_data_stream, make_split
 from models.evaluation.results import Results
 from models.evaluation.run import RunConfig
-from models.evaluation.run_prequential import asked_of, line_pairs, run_prequential
+from models.evaluation.run_prequential import (
+    Retrained,
+    asked_of,
+    line_pairs,
+    regime_names,
+    run_prequential,
+)
 from models.evaluation.summary import summarise
 from tests.unit.models.synthetic import make_graph
 
@@ -149,6 +155,36 @@ class Counting:
         del hyperparameters, seed, check
         scores = graph.popularity(float(graph.event_time.max()), 3).astype(np.float32)
         return Fitted(lambda cases: np.tile(scores, (len(cases), 1)))
+
+
+@dataclass
+class Trained(Counting):
+    """Also kept up to date without being fitted again; remembers what it was fitted to."""
+
+    newest: list[float] = field(default_factory=list)
+
+    def live(self, graph: InteractionGraph, hyperparameters: Hyperparameters, seed: int) -> Watcher:
+        """Fit, and watch what it is shown."""
+        del hyperparameters, seed
+        self.newest.append(float(graph.event_time.max()))
+        return Watcher()
+
+
+def test_what_is_refreshed_and_trained_at_night_sees_both() -> None:
+    """Trained on what came before a midnight, and shown the rest at every block."""
+    model = Trained("both", seeded=True)
+    assert regime_names(model) == ["refresh on", "refresh off", "nightly", "refresh and nightly"]
+    start = model.live(SHOP.before(STREAM.start), {}, 0)
+    both = Retrained(model, {}, 0, 3, start, STREAM.start)
+    run_regime(STREAM, refresh_on(both))
+    trained = np.array(model.newest)
+    assert trained[0] < STREAM.start
+    assert len(trained) > 2
+    assert (np.diff(np.ceil(trained / DAY_S)) >= 2).all()
+    assert both.trained % DAY_S == 0
+    assert isinstance(both.live, Watcher)
+    assert all(newest < time for newest, time in both.live.seen)
+    assert both.live.seen[0][1] >= both.trained
 
 
 def test_every_model_runs_in_the_regimes_it_can() -> None:
