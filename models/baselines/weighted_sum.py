@@ -55,17 +55,23 @@ class WeightedSum:
         seed: int,
         check: Cases | None,
     ) -> Fitted:
-        """Fit both parts and choose the weight; `found` holds it and what the parts found."""
+        """Fit both parts and choose the weight; `found` holds it and what the parts found.
+
+        A weight says whose it is: which part is the better one may change when they are tuned anew.
+        """
         normalize = NORMALIZERS[hyperparameters["fusion"]]
         known = hyperparameters.get("parts", {})
         fitted = self._fit_parts(graph, known, seed, check)
         first, second = (part.ranker for part in fitted)
         weight = hyperparameters.get("weight", 0.5)
+        whose = self._parts[0].name
+        if hyperparameters.get("weight_of", whose) != whose:
+            weight = 1 - weight
         if check is not None:
             weight = best_weight(first, second, normalize, check)
         found = {part.name: one.found for part, one in zip(self._parts, fitted, strict=True)}
         ranker = WeightedSumRanker(first, second, normalize, weight)
-        return Fitted(ranker, {"weight": weight, "parts": found})
+        return Fitted(ranker, {"weight": weight, "weight_of": whose, "parts": found})
 
     def _fit_parts(
         self,

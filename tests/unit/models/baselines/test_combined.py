@@ -88,6 +88,20 @@ def test_the_sum_takes_the_two_best_as_they_were_tuned() -> None:
         assert value >= evaluate(alone.ranker, CASES).metrics["ndcg_at_10"]
 
 
+def test_a_weight_stays_with_its_part_when_the_other_becomes_the_better_one() -> None:
+    """Scores from what was found are the same whichever part validated best since."""
+    scores = []
+    for better in ("ease", "popularity"):
+        tuned = {name: {"validation": 0.1} for name in ("ease", "popularity")}
+        tuned[better] = {"validation": 0.2}
+        (both,) = contenders(["weighted_sum"], Context(tuned=tuned))
+        found = {"weight": 0.9, "weight_of": "ease"}
+        fitted = both.fit(PAST, {**both.defaults, **found}, 0, None)
+        assert fitted.found["weight_of"] == better
+        scores.append(fitted.ranker(CASES))
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
 def test_a_part_that_takes_part_itself_is_fitted_once() -> None:
     """The same fit is not done again for the sum; another one is."""
     tuned = {name: {"validation": 0.1} for name in ("ease", "popularity")}
