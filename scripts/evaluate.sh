@@ -33,7 +33,9 @@ esac
 began=$(date +%s)
 echo "== $data, $protocol: begun"
 # shellcheck disable=SC2086 # ARGS are several words
-if [ "$action" = tune ]; then
+if [ "$action" = tune ] && [ "$protocol" = prequential ]; then
+  echo "hyperparameters are those tuned for temporal" >"$results.log"
+elif [ "$action" = tune ]; then
   .venv/bin/interest-graph tune --data "$data" --protocol "$protocol" \
     ${models:+--models "$models"} ${ARGS:-} \
     >"$results.log" 2>&1 || failed=1

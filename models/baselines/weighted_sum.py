@@ -11,6 +11,7 @@ from models.evaluation.contender import Contender, Fitted, Hyperparameters
 from models.evaluation.metrics import BATCH_CASES, MAIN_METRIC, evaluate
 
 from .fusion import NORMALIZERS
+from .infeasible import InfeasibleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,13 +59,19 @@ class WeightedSum:
         """Fit both parts and choose the weight; `found` holds it and what the parts found.
 
         A weight says whose it is: which part is the better one may change when they are tuned anew.
+
+        Raises:
+            InfeasibleError: What was found is of other parts.
         """
         normalize = NORMALIZERS[hyperparameters["fusion"]]
         known = hyperparameters.get("parts", {})
+        names = [part.name for part in self._parts]
+        if check is None and known and set(known) != set(names):
+            msg = f"tuned as the sum of {' and '.join(known)}, now it is {' and '.join(names)}"
+            raise InfeasibleError(f"{msg}: tune it again")
         fitted = self._fit_parts(graph, known, seed, check)
         first, second = (part.ranker for part in fitted)
-        weight = hyperparameters.get("weight", 0.5)
-        whose = self._parts[0].name
+        weight, whose = hyperparameters.get("weight", 0.5), names[0]
         if hyperparameters.get("weight_of", whose) != whose:
             weight = 1 - weight
         if check is not None:

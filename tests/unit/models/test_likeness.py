@@ -87,11 +87,15 @@ def test_borrowed_evidence_is_added_to_an_items_own() -> None:
     np.testing.assert_allclose(found / found.sum(), expected / expected.sum(), atol=1e-6)
 
 
-def test_what_is_taken_leads_to_its_likes() -> None:
-    """Also where no two users' events join them: a lender lends itself."""
+def test_what_is_taken_leads_to_its_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing that followed it leads there: a lender lends itself."""
+    monkeypatch.setattr(likeness, "LENDERS", 2)
+    near = replace(RAW, window=1)
     lent = lenders(SHOP, TEXTS)
-    found = evidence(SHOP, replace(RAW, borrowed=1.0), lent).toarray()
-    assert (found[lent.toarray().T > 0] > 0).all()
+    places = lent.toarray().T > 0
+    direct = evidence(SHOP, near).toarray() * (1 - np.eye(44))
+    assert ((direct + direct @ lent.toarray().T)[places] == 0).any()
+    assert (evidence(SHOP, replace(near, borrowed=1.0), lent).toarray()[places] > 0).all()
 
 
 def test_a_new_item_is_followed_to_as_its_likes_are() -> None:

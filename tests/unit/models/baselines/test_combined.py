@@ -95,11 +95,20 @@ def test_a_weight_stays_with_its_part_when_the_other_becomes_the_better_one() ->
         tuned = {name: {"validation": 0.1} for name in ("ease", "popularity")}
         tuned[better] = {"validation": 0.2}
         (both,) = contenders(["weighted_sum"], Context(tuned=tuned))
-        found = {"weight": 0.9, "weight_of": "ease"}
+        found = {"weight": 0.9, "weight_of": "ease", "parts": {"ease": {}, "popularity": {}}}
         fitted = both.fit(PAST, {**both.defaults, **found}, 0, None)
         assert fitted.found["weight_of"] == better
         scores.append(fitted.ranker(CASES))
     np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
+def test_a_sum_of_other_parts_than_were_tuned_is_refused() -> None:
+    """A weight found for two models says nothing of two others."""
+    tuned = {name: {"validation": 0.1} for name in ("ease", "popularity")}
+    (both,) = contenders(["weighted_sum"], Context(tuned=tuned))
+    found = {"weight": 0.9, "weight_of": "ease", "parts": {"ease": {}, "als": {}}}
+    with pytest.raises(InfeasibleError, match="tune it again"):
+        both.fit(PAST, {**both.defaults, **found}, 0, None)
 
 
 def test_a_part_that_takes_part_itself_is_fitted_once() -> None:
