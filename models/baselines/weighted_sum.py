@@ -67,8 +67,8 @@ class WeightedSum:
         known = hyperparameters.get("parts", {})
         names = [part.name for part in self._parts]
         if check is None and known and set(known) != set(names):
-            msg = f"tuned as the sum of {' and '.join(known)}, now it is {' and '.join(names)}"
-            raise InfeasibleError(f"{msg}: tune it again")
+            msg = f"tuned of {' and '.join(known)}, and now of {' and '.join(names)}: tune it again"
+            raise InfeasibleError(msg)
         fitted = self._fit_parts(graph, known, seed, check)
         first, second = (part.ranker for part in fitted)
         weight, whose = hyperparameters.get("weight", 0.5), names[0]
