@@ -8,7 +8,7 @@ action=${1:-evaluate}
 set_name=${2:-}
 OUT=${OUT:-build/evaluation}
 SETS=${SETS:-"beauty:leave_one_out gowalla:given movielens-100k:leave_one_out \
-online-retail:prequential complete-journey:prequential complete-journey:cold_users \
+online-retail:prequential complete-journey:prequential beauty:cold_users \
 beauty:cold_items online-retail:temporal retailrocket:temporal_next complete-journey:temporal"}
 UNSEEN=interest_graph,text_knn,popularity,recent_popularity,personal_popularity,item_knn,sequence_knn
 export OUT
@@ -28,13 +28,17 @@ protocol=${set_name##*:}
 results="$OUT/$data.$protocol"
 case "$protocol" in
 cold_items) models=$UNSEEN ;;
-prequential) models=interest_graph,personal_popularity ;; # each is fitted again week after week
+cold_users) as=leave_one_out ;;
+prequential)
+  models=interest_graph,personal_popularity # each is fitted again week after week
+  as=temporal
+  ;;
 esac
 began=$(date +%s)
 echo "== $data, $protocol: begun"
 # shellcheck disable=SC2086 # ARGS are several words
-if [ "$action" = tune ] && [ "$protocol" = prequential ]; then
-  echo "hyperparameters are those tuned for temporal" >"$results.log"
+if [ "$action" = tune ] && [ -n "${as:-}" ]; then
+  echo "hyperparameters are those tuned for $as" >"$results.log"
 elif [ "$action" = tune ]; then
   .venv/bin/interest-graph tune --data "$data" --protocol "$protocol" \
     ${models:+--models "$models"} ${ARGS:-} \

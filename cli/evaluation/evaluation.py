@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 PREQUENTIAL = "prequential"
-TUNED_AS = {PREQUENTIAL: "temporal"}
+TUNED_AS = {PREQUENTIAL: "temporal", "cold_users": "leave_one_out"}
+"""Whose hyperparameters a protocol takes that nothing was tuned for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summ
     split = make_split(data, protocol, sampled)
     stream = make_data_stream(data, sampled) if protocol == PREQUENTIAL else None
     report("read the data", 1, 1)
-    tuned = read_tuned(data.name, TUNED_AS.get(protocol, protocol))
+    tuned = read_tuned(data.name, protocol)
+    if not tuned and protocol in TUNED_AS:
+        tuned = read_tuned(data.name, TUNED_AS[protocol])
     context = make_context(data.graph, request.threads, tuned, request.device)
     chosen = contenders(request.models, context)
     torch.set_num_threads(request.threads)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
+from cli.evaluation import evaluation
 from cli.main import app
 from models.evaluation import contenders
 from tests.unit.models.synthetic import make_graph
@@ -65,6 +66,18 @@ def test_several_tests_stand_in_one_table(folder: Path) -> None:
     assert ended.exit_code == 0, ended.output
     assert [f"after {n}" in ended.stdout for n in (1, 2, 3, 5)] == [True] * 4
     assert ended.stdout.count("popularity  ") >= 4
+
+
+def test_cold_users_take_what_was_tuned_for_all(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing was tuned for the protocol itself, hyperparameters are another's."""
+    tuned = {"leave_one_out": {"item_knn": {"hyperparameters": {"neighbors": 7}, "found": {}}}}
+    monkeypatch.setattr(evaluation, "read_tuned", lambda _, protocol: tuned.get(protocol, {}))
+    asked = ("--data", folder, "--protocol", "cold_users", "--models", "item_knn")
+    assert evaluate(*asked, "--json", tmp_path / "one.json").exit_code == 0
+    found = json.loads((tmp_path / "one.json").read_text(encoding="utf-8"))["models"]["item_knn"]
+    assert (found["hyperparameters"]["neighbors"], found["tuned"]) == (7, True)
 
 
 @pytest.mark.parametrize(
