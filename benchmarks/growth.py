@@ -39,7 +39,7 @@ from models.item_encoder import ItemEncoder
 
 from .graph_import import import_graph, item_id, user_id
 from .hits import profiled
-from .made_events import make_events
+from .made_events import GENERATOR, make_events
 from .report import Report
 from .untrained_model import publish_untrained
 
@@ -102,7 +102,7 @@ def changes(events: MadeEvents) -> list[Change]:
 def graph_of(count: int, note: Callable[[str], None]) -> Iterator[tuple[Services, MadeEvents]]:
     """A running Neo4j and Redis with the graph of that many events, and a model in service."""
     schema = statements("schema")[-1].removeprefix("schema/")
-    folder = cache_dir() / "made-graphs" / f"{count}-{SEED}-{schema}"
+    folder = cache_dir() / "made-graphs" / f"{count}-{SEED}-{GENERATOR}-{schema}"
     paths = StackPaths(folder)
     paths.make()
     chosen = choose_endpoints(preferred=False)

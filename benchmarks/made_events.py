@@ -10,6 +10,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
 
+GENERATOR = 2
+"""Of what is made of a seed; graphs that are kept name it."""
 DAYS = 365
 DAY_MS = 86_400_000
 END_MS = 1_767_225_600_000  # 2026-01-01
@@ -23,6 +25,9 @@ POPULARITY_POWER = 0.9
 FIRST_RANK = 10.0
 """Ranks are counted from here: nobody, and nothing, is everything."""
 OWN_GROUP = 0.6
+TASTE_MONTHS = 3
+TASTE_CHANGES = 0.3
+"""How likely a user's category is another one after so many months."""
 SESSION_EVENTS = 5.0
 GAP_MS = 60_000.0
 FADES_IN_MONTHS = 2.0
@@ -60,8 +65,8 @@ def make_events(count: int, seed: int = 0) -> MadeEvents:
     """Make events over a year.
 
     Users differ in how much they do and items in how often they are taken by power laws. A user
-    comes in sessions of five events on average and has one category that most of them are of. Items
-    appear in the course of the year and fade from then on.
+    comes in sessions of five events on average and has one category that most of them are of, now
+    and then another than before. Items appear in the course of the year and fade from then on.
 
     Args:
         count: E; every fifty have a user of their own, every two hundred an item.
@@ -76,7 +81,7 @@ def make_events(count: int, seed: int = 0) -> MadeEvents:
     user.sort()
     time_ms = _session_times(user, rng)
     month = np.clip((time_ms - (END_MS - DAYS * DAY_MS)) * MONTHS // (DAYS * DAY_MS), 0, MONTHS - 1)
-    favourite = rng.integers(groups, size=users)[user]
+    favourite = _favourites(users, groups, rng)[user, month // TASTE_MONTHS]
     group = np.where(rng.random(count) < OWN_GROUP, favourite, -1)
     item = _choose_items(month, group, group_of_item, rng)
     order = np.argsort(time_ms, kind="stable")
@@ -90,6 +95,15 @@ def _power_law(size: int, power: float, rng: np.random.Generator) -> Doubles:
     """Shares that fall with a rank, which is drawn."""
     shares = (rng.permutation(size) + FIRST_RANK) ** -power
     return np.asarray(shares / shares.sum())
+
+
+def _favourites(users: int, groups: int, rng: np.random.Generator) -> Ints:
+    """Each user's category, (users, periods of `TASTE_MONTHS`)."""
+    found = rng.integers(groups, size=(users, MONTHS // TASTE_MONTHS))
+    for period in range(1, found.shape[1]):
+        stays = rng.random(users) >= TASTE_CHANGES
+        found[stays, period] = found[stays, period - 1]
+    return found
 
 
 def _session_times(user: Ints, rng: np.random.Generator) -> Ints:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from benchmarks.made_events import SHARES, make_events
+from benchmarks.made_events import SHARES, Ints, make_events
+
+Bools = npt.NDArray[np.bool_]
 
 
 def test_they_follow_from_the_seed() -> None:
@@ -42,3 +45,22 @@ def test_what_is_not_there_yet_has_no_events() -> None:
     np.minimum.at(first, events.item, events.time_ms)
     half = (events.time_ms[0] + events.time_ms[-1]) / 2
     assert 0.1 < (first > half).mean() < 0.5
+
+
+def test_what_a_user_likes_changes_now_and_then() -> None:
+    """Of users who come early and late in the year some have another category then, most do not."""
+    events = make_events(50_000)
+    group, middle = events.group_of_item[events.item], np.median(events.time_ms)
+    changed = []
+    for user in range(events.users):
+        halves = [group[(events.user == user) & late] for late in _halves(events.time_ms, middle)]
+        if min(len(half) for half in halves) >= 20:
+            one, other = (np.bincount(half).argmax() for half in halves)
+            changed.append(one != other)
+    assert len(changed) > 50
+    assert 0.1 < np.mean(changed) < 0.7
+
+
+def _halves(time_ms: Ints, middle: float) -> tuple[Bools, Bools]:
+    """Events before a moment, and from then on."""
+    return time_ms < middle, time_ms >= middle
