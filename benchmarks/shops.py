@@ -30,7 +30,7 @@ from interest_graph.settings import Settings
 from models.item_encoder import ItemEncoder
 
 from .graph_import import import_graph
-from .made_events import MadeEvents, make_events
+from .made_events import GENERATOR, MadeEvents, make_events
 from .target import target
 from .untrained_model import publish_untrained
 
@@ -93,7 +93,8 @@ def measured_stack(shop: str, workers: int, data_dir: Path | None) -> Iterator[T
 
 def kept_shop(name: str) -> StackPaths:
     """The stack of a shop, not running; made now if it has never been."""
-    paths = StackPaths(cache_dir() / "shops" / f"{name}-{EDGES}")
+    made = "" if name in SETS else f"-{GENERATOR}"
+    paths = StackPaths(cache_dir() / "shops" / f"{name}-{EDGES}{made}")
     if not (paths.data_dir / READY).exists():
         note(f"the shop {name} is made, once: {paths.data_dir}")
         bring_down(paths)
