@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .load import OpenLoop, need
-from .probe import Probe, probe
+from .probe import probes
 from .report import Report, percentiles
 from .shops import add_shop_options, measured_stack, note, wait_until_quiet
 from .traffic import events_of, lists_of, warm_up
@@ -23,7 +23,7 @@ FACTS = "MATCH (:User)-[event:VIEWED|CLICKED]->(:Item) RETURN count(event) AS ev
 
 
 def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
-    """Probes, one at a time, while events and lists come at constant rates.
+    """Clicks that are followed, events and lists, all at constant rates.
 
     The same traffic runs before, so that Neo4j has compiled what it runs.
     """
@@ -35,39 +35,30 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
         OpenLoop(events_of(stack), options.events_per_s, options.seconds) as events,
         OpenLoop(lists_of(stack), options.lists_per_s, options.seconds) as lists,
     ):
-        probes = probe_for(stack, options.seconds, options.probes_per_s)
+        clicks = probes(stack, options.seconds, options.probes_per_s, _say)
         found = {"events": events.result(), "lists": lists.result()}
     drain_s = -time.monotonic()
     wait_until_quiet(stack.settings)
     drain_s += time.monotonic()
     sent = round(options.events_per_s * options.seconds) - found["events"]["errors"]
-    counted = facts(stack) - before - len(probes)
-    report.add(what="event and next list together", **percentiles([p.pair_s for p in probes]))
-    stale = sum(not one.reflected for one in probes)
+    counted = facts(stack) - before - len(clicks)
+    report.add(what="event and next list together", **percentiles([one.pair_s for one in clicks]))
+    stale = sum(not one.reflected for one in clicks)
     report.add(
         what="202 → next list",
-        **percentiles([one.listed_s for one in probes]),
+        **percentiles([one.listed_s for one in clicks]),
         lists_without_the_event=stale,
     )
-    report.add(what="202 → in the graph", **percentiles([one.in_graph_s for one in probes]))
-    refreshed = [one.refreshed_s for one in probes if one.refreshed_s is not None]
-    report.add(what="202 → refreshed", **percentiles(refreshed))
+    report.add(what="202 → in the graph", **percentiles([one.in_graph_s for one in clicks]))
+    report.add(what="202 → refreshed", **percentiles([one.refreshed_s for one in clicks]))
     for what, figures in found.items():
         report.add(what=f"{what} meanwhile", **figures)
     report.add(what="events meanwhile that are facts", count=counted, sent=sent)
     report.add(what="everything in the graph and refreshed after", seconds=round(drain_s, 1))
 
 
-def probe_for(stack: Target, seconds: float, rate: float) -> list[Probe]:
-    """Probes at a constant rate, later ones when one takes longer."""
-    probes: list[Probe] = []
-    began = time.monotonic()
-    while (passed := time.monotonic() - began) < seconds:
-        probes.append(probe(stack, len(probes), refresh=True))
-        if len(probes) % 100 == 0:
-            note(f"{passed:.0f} of {seconds:.0f} s, {len(probes)} events followed")
-        time.sleep(max(0.0, began + len(probes) / rate - time.monotonic()))
-    return probes
+def _say(seconds: float, clicks: int) -> None:
+    note(f"after {seconds:.0f} s {clicks} clicks are followed")
 
 
 def facts(stack: Target) -> int:
@@ -83,7 +74,7 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=120.0, help="seconds of traffic before")
     parser.add_argument("--events-per-s", type=float, default=200.0, help="that come in meanwhile")
     parser.add_argument("--lists-per-s", type=float, default=500.0, help="asked for meanwhile")
-    parser.add_argument("--probes-per-s", type=float, default=10.0, help="events that are followed")
+    parser.add_argument("--probes-per-s", type=float, default=5.0, help="events that are followed")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     need("oha")
