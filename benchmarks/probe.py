@@ -123,8 +123,10 @@ class Watch:
 
     def _run(self) -> None:
         try:
-            while self._look() or not self._closed:
+            closed = False
+            while self._look() or not closed:
                 time.sleep(POLL_S)
+                closed = self._closed  # before the next look, which sees all that was added
         except Exception as error:  # noqa: BLE001 told by the thread that waits
             self._error = error
 
