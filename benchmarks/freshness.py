@@ -6,7 +6,9 @@ Usage: python -m benchmarks.freshness [--shop beauty] [--seconds 600] [--events-
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +38,9 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
         OpenLoop(lists_of(stack), options.lists_per_s, options.seconds) as lists,
     ):
         clicks = probes(stack, options.seconds, options.probes_per_s, _say)
+        if options.clicks:
+            lines = (json.dumps(asdict(one)) + "\n" for one in clicks)
+            options.clicks.write_text("".join(lines), encoding="utf-8")
         found = {"events": events.result(), "lists": lists.result()}
     drain_s = -time.monotonic()
     wait_until_quiet(stack.settings)
@@ -75,6 +80,7 @@ def main() -> None:
     parser.add_argument("--events-per-s", type=float, default=200.0, help="that come in meanwhile")
     parser.add_argument("--lists-per-s", type=float, default=500.0, help="asked for meanwhile")
     parser.add_argument("--probes-per-s", type=float, default=5.0, help="events that are followed")
+    parser.add_argument("--clicks", type=Path, help="write the moments of each click, JSON lines")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     need("oha")
