@@ -39,12 +39,15 @@ STEPS: dict[str, tuple[float, ...]] = {
     "distance_decay": (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
     "half_life_days": (7.0, 15.0, 30.0, 60.0, 120.0, 365.0, 3650.0),
     "smoothing": (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0),
+    "predicted": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
     "window": (5, 10, 20, 40, 60),
     "borrowed": (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
 }
 ROUNDS = 2
 # What matters where nothing came first.
-ANY_ORDER = ("target_power", "user_power", "source_power", "smoothing", "borrowed")
+ANY_ORDER = ("target_power", "user_power", "source_power", "smoothing", "predicted", "borrowed")
+IN_ORDER = tuple(name for name in STEPS if name != "predicted")
+"""Where there is an order training learns what predicted links say, and they add nothing to it."""
 
 
 def search_evidence(
@@ -89,7 +92,7 @@ def search_evidence(
     point = {name: getattr(start, name) for name in STEPS if name != "history_decay"}
     names = [
         name
-        for name in (STEPS if ordered else ANY_ORDER)
+        for name in (IN_ORDER if ordered else ANY_ORDER)
         if name in wanted and (name != "borrowed" or (lent is not None and lent.nnz))
     ]
     best = _climb({"history_decay": 0.9 if ordered else 1.0} | point, judge, names)

@@ -17,6 +17,8 @@ from models.item_evidence import TYPICAL, EvidenceConfig, evidence, strongest
 from models.likeness import lenders
 
 SHOP = make_graph(users=24, events=20)
+FEW_EVENTS = make_graph(users=24, events=5)
+"""So few that pairs lead every user to items that are new."""
 
 
 def test_the_search_climbs_to_what_validates_best() -> None:
@@ -74,6 +76,26 @@ def test_without_order_every_pair_counts_alike() -> None:
     np.testing.assert_allclose(found * expected.sum() / found.sum(), expected, rtol=1e-4)
 
 
+def test_predicted_events_count_in_what_pairs_are_divided_by() -> None:
+    """The strongest of all users' missing items, by all pairs, are as popular as if they were."""
+    config = EvidenceConfig(source_power=0.7, target_power=0.4, half_life_days=1e9)
+    plain = evidence(FEW_EVENTS, config).toarray()
+    others = plain * (1 - np.eye(FEW_EVENTS.num_items, dtype=np.float32))
+    taken = np.zeros((len(FEW_EVENTS.user_ids), FEW_EVENTS.num_items))
+    taken[FEW_EVENTS.event_user, FEW_EVENTS.event_item] = 1
+    scores = np.where(taken == 0, taken @ others, 0)
+    count = round(0.2 * FEW_EVENTS.num_events)
+    missing = scores >= np.sort(scores.ravel())[-count]
+    assert missing.sum() == count
+    weight = np.sqrt(np.asarray(FEW_EVENTS.event_weights)[FEW_EVENTS.event_type])
+    events = np.bincount(FEW_EVENTS.event_item, weights=weight, minlength=FEW_EVENTS.num_items)
+    more = events + missing.sum(0) * weight.mean()
+    change = (more + config.smoothing) / (events + config.smoothing)
+    expected = plain * change[:, None] ** -0.7 * change**-0.4
+    found = evidence(FEW_EVENTS, replace(config, predicted=0.2)).toarray()
+    np.testing.assert_allclose(found * expected.sum() / found.sum(), expected, rtol=1e-4)
+
+
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_the_strongest_edges_have_one_scale_whatever_the_exponents(power: float) -> None:
     """On average the strongest edge to another item is `TYPICAL`, so that training starts alike."""
@@ -117,11 +139,11 @@ def test_what_was_counted_before_changes_no_evidence() -> None:
 
 def test_rows_in_several_blocks_are_all_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evidence, borrowed too, and the strongest are the same however many rows go together."""
-    lent = lenders(SHOP, np.random.default_rng(0).standard_normal((44, 6)).astype(np.float32))
-    config = EvidenceConfig(borrowed=2.0)
+    lent = lenders(FEW_EVENTS, np.random.default_rng(0).standard_normal((44, 6)).astype(np.float32))
+    config = EvidenceConfig(borrowed=2.0, predicted=0.3)
 
     def found() -> list[np.ndarray]:
-        matrix = evidence(SHOP, config, lent)
+        matrix = evidence(FEW_EVENTS, config, lent)
         return [matrix.toarray(), *strongest(matrix, 5)]
 
     together = found()
