@@ -10,9 +10,10 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .load import OpenLoop, need
+from .bare_route import bare_route
+from .load import OpenLoop, closed_loop, need
 from .probe import probes
 from .report import Report, percentiles
 from .shops import add_shop_options, measured_stack, note, wait_until_quiet
@@ -21,14 +22,18 @@ from .traffic import events_of, lists_of, warm_up
 if TYPE_CHECKING:
     from .target import Target
 
+BARE_CONNECTIONS = 32
+BARE_S = 5.0
 FACTS = "MATCH (:User)-[event:VIEWED|CLICKED]->(:Item) RETURN count(event) AS events"
 
 
 def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
     """Clicks that are followed, events and lists, all at constant rates.
 
-    The same traffic runs before, so that Neo4j has compiled what it runs.
+    The same traffic runs before, so that Neo4j has compiled what it runs. A bare route alone, at
+    the beginning and at the end, tells how quick the machine is.
     """
+    bare = {"before": bare_alone(stack)}
     warm_up(stack, options.lists_per_s, options.events_per_s, options.warm_up)
     note("warm")
     wait_until_quiet(stack.settings)
@@ -45,6 +50,7 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
     drain_s = -time.monotonic()
     wait_until_quiet(stack.settings)
     drain_s += time.monotonic()
+    bare["after"] = bare_alone(stack)
     sent = round(options.events_per_s * options.seconds) - found["events"]["errors"]
     counted = facts(stack) - before - len(clicks)
     report.add(what="event and next list together", **percentiles([one.pair_s for one in clicks]))
@@ -59,7 +65,16 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
     for what, figures in found.items():
         report.add(what=f"{what} meanwhile", **figures)
     report.add(what="events meanwhile that are facts", count=counted, sent=sent)
+    for when, figures in bare.items():
+        report.add(what=f"bare route alone, {when}", **figures)
     report.add(what="everything in the graph and refreshed after", seconds=round(drain_s, 1))
+
+
+def bare_alone(stack: Target) -> dict[str, Any]:
+    """What a bare route of the same server answers while nothing else is asked for."""
+    with bare_route(stack.settings.api_workers) as bare:
+        closed_loop(bare, BARE_CONNECTIONS, BARE_S)  # every process is up before anything counts
+        return closed_loop(bare, BARE_CONNECTIONS, BARE_S)
 
 
 def _say(seconds: float, clicks: int) -> None:
@@ -83,7 +98,7 @@ def main() -> None:
     parser.add_argument("--clicks", type=Path, help="write the moments of each click, JSON lines")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    need("oha")
+    need("oha", "wrk")
     with measured_stack(options.shop, options.workers, options.data_dir) as stack:
         setup = {"shop": options.shop, **stack.described}
         for name in ("seconds", "warm_up", "events_per_s", "lists_per_s", "probes_per_s"):
