@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterator
 
+    from cli.local_stack.neo4j_configuration import Neo4jMemory
     from interest_graph.interaction_graph import InteractionGraph
     from interest_graph.services import Services
 
@@ -64,13 +65,16 @@ def add_shop_options(parser: ArgumentParser) -> None:
 
 
 @contextmanager
-def measured_stack(shop: str, workers: int, data_dir: Path | None) -> Iterator[Target]:
+def measured_stack(
+    shop: str, workers: int, data_dir: Path | None, memory: Neo4jMemory | None = None
+) -> Iterator[Target]:
     """A running stack: a copy of a shop that is thrown away afterwards, or one that runs already.
 
     Args:
         shop: One of `SHOPS`.
         workers: API processes.
         data_dir: Data directory of a stack that runs already.
+        memory: Of a copy's Neo4j; by default what the local stack gives it.
     """
     if data_dir is not None:
         with target(data_dir) as stack:
@@ -82,7 +86,7 @@ def measured_stack(shop: str, workers: int, data_dir: Path | None) -> Iterator[T
         paths = StackPaths(Path(folder, shop))
         shutil.copytree(kept.data_dir, paths.data_dir)
         try:
-            settings = bring_up(paths)
+            settings = bring_up(paths, memory=memory)
             wait_until_quiet(settings)
             with target(paths.data_dir) as stack:
                 stack.driver.execute_query(ENCODED_NOW)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cli.local_stack.neo4j_configuration import Neo4jMemory
 from cli.local_stack.paths import StackPaths
 from interest_graph.services import build_services
 
@@ -127,6 +128,8 @@ def main() -> None:
         default=300,
         help="how long Redis remembers an event's id: as many come as go before it counts",
     )
+    parser.add_argument("--heap-mb", type=int, default=384, help="of Neo4j; the same for it")
+    parser.add_argument("--page-cache-mb", type=int, default=64, help="of Neo4j; the same for it")
     parser.add_argument("--share", type=float, default=0.5, help="of the throughput of lists")
     parser.add_argument("--events-per-s", type=float, default=50.0)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between samples")
@@ -136,9 +139,11 @@ def main() -> None:
     bounds = ("user_memory_mib", "duplicate_window_s")
     for name in bounds:
         os.environ[f"INTEREST_GRAPH_{name.upper()}"] = str(getattr(options, name))
-    with measured_stack(options.shop, options.workers, options.data_dir) as stack:
+    memory = Neo4jMemory(options.heap_mb, options.page_cache_mb)
+    with measured_stack(options.shop, options.workers, options.data_dir, memory) as stack:
         setup = {"shop": options.shop, **stack.described}
-        for name in ("minutes", "warm_up", *bounds, "share", "events_per_s"):
+        sizes = (*bounds, "heap_mb", "page_cache_mb")
+        for name in ("minutes", "warm_up", *sizes, "share", "events_per_s"):
             setup[name] = getattr(options, name)
         report = Report("Soak", setup)
         measure(stack, options, report)
