@@ -44,8 +44,8 @@ class EvidenceConfig:
         target_power: Exponent of the target's events.
         smoothing: Added to the events of an item before it is divided by them.
         user_power: Exponent of a user's events; who takes everything says less with each pair.
-        predicted: Links that the pairs predict and that count as events in what pairs are divided
-            by, as a share of the events.
+        predicted: Events that the pairs say are missing and that count among an item's in what
+            pairs are divided by, as a share of all events.
         borrowed: Weight of what items that read alike have of evidence.
     """
 
@@ -69,11 +69,11 @@ def evidence(
         e_ji = c Σ decay^(distance - 1) · 2^(-age / half-life) / m_u^p (n_j + s)^a (n_i + s)^b
 
     over the pairs of events of one user u, who has m_u events, in which j comes before i, and,
-    times `reverse`, of those in which it comes after; events at the same moment count in full in
-    both directions. The diagonal says how often an item is wanted again. Where nothing came first,
-    all events being of one moment, every pair of a user counts alike, however far apart. The
-    constant c makes the strongest edge of an item to another `TYPICAL` on average, whatever the
-    exponents.
+    times `reverse`, of those in which it comes after; n are an item's events, predicted ones
+    included. Events at the same moment count in full in both directions. The diagonal says how
+    often an item is wanted again. Where nothing came first, all events being of one moment, every
+    pair of a user counts alike, however far apart. The constant c makes the strongest edge of an
+    item to another `TYPICAL` on average, whatever the exponents.
 
     To that an item adds what others lend it:
 
