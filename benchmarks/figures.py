@@ -17,6 +17,7 @@ LABELS = {
     "load_before": "load average before",
 }
 """What a name does not say by itself."""
+COMMIT = "commit"
 WHOLE_FROM = 1000
 """Figures from here on have no decimals."""
 
@@ -49,7 +50,8 @@ def cell(value: Any) -> str:
 def section(outcome: Mapping[str, Any]) -> str:
     """Command, set-up and figures of one outcome, as Markdown."""
     setup = ", ".join(f"{label(name)} {cell(value)}" for name, value in outcome["setup"].items())
-    about = (outcome["date"], f"load average before {outcome['load_before']}", setup)
+    commit = outcome["machine"].get(COMMIT, "")
+    about = (outcome["date"], commit, f"load average before {outcome['load_before']}", setup)
     head = f"`{outcome['command']}`: {', '.join(part for part in about if part)}."
     return "\n".join([head, "", *table(outcome["figures"])])
 
@@ -63,12 +65,15 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def machines(outcomes: Sequence[Mapping[str, Any]]) -> str:
-    """On what all of them were measured; what was not the same for all is listed."""
+    """On what all of them were measured; what was not the same for all is listed.
+
+    The commit stands with each outcome.
+    """
     kinds: dict[str, list[str]] = {}
     for outcome in outcomes:
         for name, value in outcome["machine"].items():
             text = cell(value)
-            if text and text not in kinds.setdefault(name, []):
+            if name != COMMIT and text and text not in kinds.setdefault(name, []):
                 kinds[name].append(text)
     lines = ["| | |", "|---|---|"]
     lines += [f"| {label(name)} | {' and '.join(found)} |" for name, found in kinds.items()]

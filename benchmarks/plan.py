@@ -94,8 +94,8 @@ STEPS = (
     Step(
         "soak",
         "soak",
-        ("--shop", "beauty", "--minutes", "10"),
+        ("--shop", "beauty", "--minutes", "30"),
         ("--shop", "small", "--minutes", "0.5", "--warm-up", "0.2", "--every", "5"),
-        23,
+        43,
     ),
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 OUTCOME: dict[str, Any] = {
     "name": "Lists",
-    "machine": {"processor": "A", "cores": 2},
+    "machine": {"processor": "A", "cores": 2, "commit": "0a1b2c3"},
     "command": "python -m benchmarks.lists",
     "date": "2026-11-26",
     "load_before": 0.1,
@@ -78,7 +78,7 @@ def test_what_is_there_is_not_run_again(
 def test_a_section_says_how_it_was_measured() -> None:
     """Command, day, load, set-up and a table with medians and ranges."""
     assert section(OUTCOME).splitlines() == [
-        "`python -m benchmarks.lists`: 2026-11-26, load average before 0.1, items 12,101.",
+        "`python -m benchmarks.lists`: 2026-11-26, 0a1b2c3, load average before 0.1, items 12,101.",
         "",
         "| what | requests a second | of the bare route |",
         "|---|--:|--:|",
@@ -90,7 +90,9 @@ def test_a_section_says_how_it_was_measured() -> None:
 def test_machines_that_differ_are_all_named() -> None:
     """Nobody takes figures of two machines for those of one."""
     other = {**OUTCOME, "machine": {"processor": "B", "cores": 2}}
-    assert "| processor | A and B |\n| cores | 2 |" in machines([OUTCOME, other])
+    named = machines([OUTCOME, other])
+    assert "| processor | A and B |\n| cores | 2 |" in named
+    assert "commit" not in named
 
 
 def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
