@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 BLOCK_MS = 200
 SOON_MS = 20
 """As long as it waits for entries while nodes wait for update workers."""
-GATHER_S = 0.1
+GATHER_S = 0.25
 """From a read to the next, unless it was full or empty: transactions are dearer than rows."""
 AGAIN_S = 10.0
 LANES = 2
