@@ -46,10 +46,11 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
         if options.clicks:
             lines = (json.dumps(asdict(one)) + "\n" for one in clicks)
             options.clicks.write_text("".join(lines), encoding="utf-8")
-        found = {"events": events.result(), "lists": lists.result()}
-    drain_s = -time.monotonic()
-    wait_until_quiet(stack.settings)
-    drain_s += time.monotonic()
+        found = {"events": events.result()}
+        drain_s = -time.monotonic()
+        wait_until_quiet(stack.settings)
+        drain_s += time.monotonic()
+        found["lists"] = lists.result()
     bare["after"] = bare_alone(stack)
     sent = round(options.events_per_s * options.seconds) - found["events"]["errors"]
     counted = facts(stack) - before - len(clicks)

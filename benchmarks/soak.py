@@ -128,8 +128,8 @@ def main() -> None:
         default=300,
         help="how long Redis remembers an event's id: as many come as go before it counts",
     )
-    parser.add_argument("--heap-mb", type=int, default=384, help="of Neo4j; the same for it")
-    parser.add_argument("--page-cache-mb", type=int, default=64, help="of Neo4j; the same for it")
+    parser.add_argument("--heap-mb", type=int, default=384, help="Neo4j's heap, at most")
+    parser.add_argument("--page-cache-mb", type=int, default=64, help="of Neo4j: full early on")
     parser.add_argument("--share", type=float, default=0.5, help="of the throughput of lists")
     parser.add_argument("--events-per-s", type=float, default=50.0)
     parser.add_argument("--every", type=float, default=10.0, help="seconds between samples")
@@ -142,7 +142,9 @@ def main() -> None:
     memory = Neo4jMemory(options.heap_mb, options.page_cache_mb)
     with measured_stack(options.shop, options.workers, options.data_dir, memory) as stack:
         setup = {"shop": options.shop, **stack.described}
-        sizes = (*bounds, "heap_mb", "page_cache_mb")
+        sizes: tuple[str, ...] = (*bounds, "heap_mb", "page_cache_mb")
+        if options.data_dir is not None:
+            sizes = ()  # a stack that runs already has bounds of its own
         for name in ("minutes", "warm_up", *sizes, "share", "events_per_s"):
             setup[name] = getattr(options, name)
         report = Report("Soak", setup)

@@ -47,7 +47,7 @@ ROUNDS = 2
 # What matters where nothing came first.
 ANY_ORDER = ("target_power", "user_power", "source_power", "smoothing", "predicted", "borrowed")
 IN_ORDER = tuple(name for name in STEPS if name != "predicted")
-"""Where there is an order training learns what predicted links say, and they add nothing to it."""
+"""Where there is an order a trained model gained nothing by predicted events: docs/quality.md."""
 
 
 def search_evidence(

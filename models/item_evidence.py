@@ -99,6 +99,8 @@ def evidence_by_fold(
 ) -> list[sparse.csr_array]:
     """The evidence of all events, and then for each fold that of the users outside it.
 
+    Which events are predicted, all users' pairs say, those of the fold too.
+
     Args:
         graph: The events.
         config: Windows, decays and norms.
@@ -160,6 +162,7 @@ def predicted_events(
 
     Items that pairs list too often have many of them for their events, and are divided by more
     (LinkProp-Multi, Fu et al. 2022, https://arxiv.org/abs/2203.15789; degrees alone, one round).
+    Until the strongest are known, `MOST_PREDICTED` of every user are held in memory.
 
     Args:
         graph: The events.

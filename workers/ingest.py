@@ -47,7 +47,10 @@ BLOCK_MS = 200
 SOON_MS = 20
 """As long as it waits for entries while nodes wait for update workers."""
 GATHER_S = 0.25
-"""From a read to the next, unless it was full or empty: transactions are dearer than rows."""
+"""From a read to the next, unless it was full or empty: transactions are dearer than rows.
+
+Nodes that wait for update workers wait as long.
+"""
 AGAIN_S = 10.0
 LANES = 2
 """Transactions at a time while there is a backlog."""
