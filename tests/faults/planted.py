@@ -10,6 +10,7 @@ import contextlib
 import os
 import runpy
 import sys
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 from cli.local_stack.programs import API, INGEST, REFRESH
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 FACTORY = "api.gateway:create_gateway"
 BUG = "INTEREST_GRAPH_TEST_PLANTED_BUG"
+MEETING_S = 0.02
 
 
 def acknowledge_before_commit() -> None:
@@ -73,6 +75,7 @@ def check_duplicates_outside(accept: Callable[..., Accepted] = EventStream.accep
             fresh = [name for name, body in zip(names, held, strict=True) if body is None]
             if fresh:  # without its key, the script takes an event for new
                 stream._client.delete(*fresh)
+        time.sleep(MEETING_S)  # the other request looks too, however few processors there are
         new = [event for event, body in zip(events, held, strict=True) if body is None]
         done = accept(stream, new)
         statuses = iter(done.statuses)
