@@ -12,14 +12,13 @@ from scipy import sparse
 from .evaluation.metrics import MAIN_METRIC, evaluate
 from .item_evidence import (
     EvidenceConfig,
-    Matrix,
     borrowed_evidence,
     direct_evidence,
-    pruned,
     scaled,
     with_borrowed,
 )
 from .sequences import newest_windows
+from .sparse_rows import Matrix, pruned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

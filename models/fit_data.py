@@ -18,7 +18,7 @@ from .recommender import RecommenderConfig
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
 
-    from .item_evidence import Matrix
+    from .sparse_rows import Matrix
     from .text_encoder import TextEncoder
     from .training_config import TrainingConfig
 

@@ -11,15 +11,23 @@ from scipy import sparse
 
 from interest_graph.interaction_graph import DAY_S, InteractionGraph
 
+from .sparse_rows import (
+    Matrix,
+    best_of_each,
+    best_others,
+    blocks_of_rows,
+    chosen,
+    row_of_entries,
+    stacked,
+)
 from .threads import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Matrix = sparse.csr_array[Any, Any]
 TYPICAL = 0.4
 MOST_LENT = 100
 MOST_BORROWED = 100
@@ -27,8 +35,6 @@ LIKENESS = 4.0
 """What an item lends of itself, in strongest edges: its own buyers want its likes too."""
 MOST_PREDICTED = 60
 """Items that are predicted of a user."""
-BLOCK_ROWS = 2048
-"""Items or users whose entries are looked through at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +182,17 @@ def predicted_events(
     places = (graph.event_user, graph.event_item)
     taken = sparse.csr_array((ones, places), shape=(len(graph.user_ids), graph.num_items))
     taken.data[:] = 1
-    edges = _best_others(direct, MOST_LENT)
+    edges = best_others(direct, MOST_LENT)
 
     def missing(users: sparse.csr_array) -> sparse.csr_array:
         scores = sparse.csr_array(users @ edges - users * np.finfo(np.float32).max)
-        return _best_of_each(_chosen(scores, scores.data > 0), MOST_PREDICTED)
+        return best_of_each(chosen(scores, scores.data > 0), MOST_PREDICTED)
 
-    found = _stacked(in_threads(missing, [block for _, block in _blocks_of_rows(taken)]))
+    found = stacked(in_threads(missing, [block for _, block in blocks_of_rows(taken)]))
     kept = np.zeros(found.nnz, np.bool_)
     kept[np.argsort(-found.data, kind="stable")[:count]] = True
     found.data[:] = 1
-    return _chosen(found, kept)
+    return chosen(found, kept)
 
 
 def borrowed_evidence(direct: sparse.csr_array, backwards: Matrix) -> sparse.csr_array:
@@ -196,10 +202,10 @@ def borrowed_evidence(direct: sparse.csr_array, backwards: Matrix) -> sparse.csr
         direct: Evidence, (items, items).
         backwards: (items, items) the transposed shares S.
     """
-    own = _best_others(direct, MOST_LENT)
+    own = best_others(direct, MOST_LENT)
     itself = sparse.eye_array(len(own.indptr) - 1, dtype=np.float32, format="csr")
     lent = sparse.csr_array(own + itself * np.float32(LIKENESS * _typical(own)))
-    return _best_others(lent, MOST_BORROWED, backwards)
+    return best_others(lent, MOST_BORROWED, backwards)
 
 
 def with_borrowed(
@@ -258,17 +264,12 @@ def _scale(matrix: sparse.csr_array) -> float:
 
 def _typical(matrix: sparse.csr_array) -> float:
     """The strongest edge of an item to another, on average over those that have any; 0 for none."""
-    rows = _rows(matrix)
+    rows = row_of_entries(matrix)
     values = np.where(matrix.indices == rows, 0, matrix.data)
     filled = np.flatnonzero(np.diff(matrix.indptr))
     strongest_edge = np.maximum.reduceat(values, matrix.indptr[filled]) if len(filled) else values
     found = strongest_edge[strongest_edge > 0]
     return float(found.mean(dtype=np.float64)) if len(found) else 0.0
-
-
-def _rows(matrix: sparse.csr_array) -> Ints:
-    """The row of every stored entry."""
-    return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
 
 
 def _distances(user: Ints, config: EvidenceConfig) -> range:
@@ -309,109 +310,7 @@ def _normalised(
     """Divide by what both items have of events."""
     source = (events + config.smoothing) ** -config.source_power
     target = (events + config.smoothing) ** -config.target_power
-    values = total.data * source[_rows(total)] * target[total.indices]
+    values = total.data * source[row_of_entries(total)] * target[total.indices]
     return sparse.csr_array(
         (values.astype(np.float32), total.indices, total.indptr), shape=total.shape
     )
-
-
-def strongest(matrix: sparse.csr_array, count: int) -> tuple[Ints, Ints, Floats]:
-    """The `count` strongest entries of each row.
-
-    Returns:
-        Sources, targets and values; by source, then value descending, then target row.
-    """
-    entries = pruned(matrix, count).tocoo()
-    row, column = entries.row.astype(np.int64), entries.col.astype(np.int64)
-    order = np.lexsort((column, -entries.data, row))
-    return row[order], column[order], entries.data[order].astype(np.float32)
-
-
-def pruned(matrix: sparse.csr_array, count: int) -> sparse.csr_array:
-    """The matrix with the `count` strongest entries of each row; of equal ones the first."""
-    return _stacked([_best_of_each(block, count) for _, block in _blocks_of_rows(matrix)])
-
-
-def _best_others(
-    matrix: sparse.csr_array, count: int, by: Matrix | None = None
-) -> sparse.csr_array:
-    """The same without the diagonal, of the matrix or of its product with another.
-
-    Such a product has many times the entries of its factors, and is never there as a whole.
-    """
-    found = []
-    for first, rows in _blocks_of_rows(matrix):
-        block = rows if by is None else sparse.csr_array(rows @ by)
-        other = block.indices != _rows(block) + first
-        found.append(_best_of_each(_chosen(block, other), count))
-    best = _stacked(found)
-    best.sort_indices()  # sums and look-ups of what is sorted are several times as fast
-    return best
-
-
-def _blocks_of_rows(matrix: sparse.csr_array) -> Iterator[tuple[int, sparse.csr_array]]:
-    """The matrix by `BLOCK_ROWS` rows, each block with the number of its first row."""
-    for first in range(0, max(matrix.shape[0], 1), BLOCK_ROWS):
-        yield first, matrix[first : first + BLOCK_ROWS]
-
-
-def _best_of_each(block: sparse.csr_array, count: int) -> sparse.csr_array:
-    """The `count` strongest entries of each row; of equal ones those of the first columns."""
-    row = _rows(block)
-    lowest = _lowest_of_best(block, count)[row]
-    best = _chosen(block, block.data >= lowest)
-    tied = np.flatnonzero(np.diff(best.indptr) > count)
-    if not len(tied):
-        return best
-    places = np.flatnonzero(np.isin(_rows(best), tied))
-    rows, columns, values = _rows(best)[places], best.indices[places], best.data[places]
-    order = np.lexsort((columns, -values, rows))
-    rows = rows[order]
-    too_many = np.arange(len(rows)) - np.searchsorted(rows, rows, side="left") >= count
-    kept = np.ones(best.nnz, dtype=np.bool_)
-    kept[places[order[too_many]]] = False
-    return _chosen(best, kept)
-
-
-def _chosen(block: sparse.csr_array, kept: npt.NDArray[np.bool_]) -> sparse.csr_array:
-    """The block with some of its entries."""
-    places = np.flatnonzero(kept)
-    starts = np.searchsorted(places, block.indptr)
-    return sparse.csr_array((block.data[places], block.indices[places], starts), shape=block.shape)
-
-
-def _stacked(blocks: Sequence[sparse.csr_array]) -> sparse.csr_array:
-    """Blocks of rows below each other."""
-    return sparse.csr_array(sparse.vstack(blocks, format="csr"))
-
-
-def _lowest_of_best(block: sparse.csr_array, count: int) -> Floats:
-    """The `count`-th highest entry of each row, -inf where there are no more than that.
-
-    Rows are laid out side by side with others of about their length, which wastes little.
-    """
-    lengths = np.diff(block.indptr)
-    lowest = np.full(len(lengths), -np.inf, dtype=block.data.dtype)
-    long = np.flatnonzero(lengths > count)
-    doublings = np.log2(lengths[long]).astype(np.int64)
-    for one in np.unique(doublings).tolist():
-        rows = long[doublings == one]
-        columns = np.arange(lengths[rows].max())
-        inside = columns < lengths[rows, None]
-        values = np.full(inside.shape, -np.inf, dtype=block.data.dtype)
-        values[inside] = block.data[(block.indptr[rows, None] + columns)[inside]]
-        place = len(columns) - max(count, 1)
-        values.partition(place, axis=1)
-        lowest[rows] = values[:, place]
-    return lowest
-
-
-def at(matrix: sparse.csr_array, rows: Ints, columns: Ints) -> Floats:
-    """The matrix's entries at given places, 0 where there is none.
-
-    >>> at(sparse.csr_array(np.eye(2)), np.array([0, 0]), np.array([0, 1])).tolist()
-    [1.0, 0.0]
-    """
-    if not len(rows):
-        return np.zeros(0, np.float32)
-    return np.asarray(matrix[rows, columns], dtype=np.float32)

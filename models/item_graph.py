@@ -11,7 +11,8 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from .item_evidence import EvidenceConfig, at, evidence_by_fold, strongest
+from .item_evidence import EvidenceConfig, evidence_by_fold
+from .sparse_rows import at, strongest
 from .threads import in_threads
 
 if TYPE_CHECKING:

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from .blending import Blend
     from .evaluation.cases import Cases, Ranker
-    from .item_evidence import EvidenceConfig, Matrix
+    from .item_evidence import EvidenceConfig
     from .item_graph import ItemEdges
+    from .sparse_rows import Matrix
 
 Floats = npt.NDArray[np.float32]
 

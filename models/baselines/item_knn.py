@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from models.evaluation.contender import Fitted, Hyperparameters
-from models.item_evidence import pruned
+from models.sparse_rows import pruned
 
 from .history import binary_vectors, interactions
 from .neighborhood import NeighborhoodRanker

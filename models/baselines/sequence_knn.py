@@ -11,7 +11,7 @@ from scipy import sparse
 
 from interest_graph.interaction_graph import DAY_S, InteractionGraph
 from models.evaluation.contender import Fitted, Hyperparameters
-from models.item_evidence import pruned
+from models.sparse_rows import pruned
 
 from .history import user_vectors
 from .neighborhood import NeighborhoodRanker

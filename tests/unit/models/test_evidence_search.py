@@ -10,11 +10,12 @@ import pytest
 from scipy import sparse
 from synthetic import make_graph
 
-from models import item_evidence
+from models import sparse_rows
 from models.evaluation.splits import leave_one_out
 from models.evidence_search import ANY_ORDER, STEPS, KnownEvidence, _climb, search_evidence
-from models.item_evidence import TYPICAL, EvidenceConfig, evidence, strongest
+from models.item_evidence import TYPICAL, EvidenceConfig, evidence
 from models.likeness import lenders
+from models.sparse_rows import strongest
 
 SHOP = make_graph(users=24, events=20)
 FEW_EVENTS = make_graph(users=24, events=5)
@@ -147,6 +148,6 @@ def test_rows_in_several_blocks_are_all_looked_through(monkeypatch: pytest.Monke
         return [matrix.toarray(), *strongest(matrix, 5)]
 
     together = found()
-    monkeypatch.setattr(item_evidence, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(sparse_rows, "BLOCK_ROWS", 7)
     for one, other in zip(together, found(), strict=True):
         np.testing.assert_array_equal(one, other)
