@@ -105,8 +105,6 @@ def evidence_by_fold(
 ) -> list[sparse.csr_array]:
     """The evidence of all events, and then for each fold that of the users outside it.
 
-    Which events are predicted, all users' pairs say, those of the fold too.
-
     Args:
         graph: The events.
         config: Windows, decays and norms.
@@ -143,20 +141,23 @@ def direct_evidence(
         inside = fold_of_user[user] == fold
         events.append(np.bincount(item[inside], weights=weight[inside], minlength=items))
     whole, count = sum(counted[1:], start=counted[0]), np.sum(events, axis=0)
-    normalised = [_normalised(whole, count, config)]
-    if config.predicted:
-        found = predicted_events(graph, normalised[0], round(config.predicted * len(user)))
-        for fold in range(folds):
-            of_fold = found[fold_of_user == fold].sum(0)
-            events[fold] += of_fold * (weight.mean() if len(user) else 1.0)
-        count = np.sum(events, axis=0)
-        normalised = [_normalised(whole, count, config)]
+
+    def normalised(pairs: Matrix, events: Doubles, counts: npt.NDArray[np.bool_]) -> Matrix:
+        """Of some users, whose events `counts` says."""
+        direct = _normalised(pairs, events, config)
+        if not config.predicted or not counts.any():
+            return direct
+        wanted = round(config.predicted * int(counts.sum()))
+        missing = predicted_events(graph.where(counts), direct, wanted)
+        return _normalised(pairs, events + missing.sum(0) * weight[counts].mean(), config)
+
+    found = [normalised(whole, count, np.ones(len(user), np.bool_))]
     if folds > 1:
-        normalised += [
-            _normalised(whole - part, count - some, config)
-            for part, some in zip(counted, events, strict=True)
+        found += [
+            normalised(whole - part, count - some, fold_of_user[user] != fold)
+            for fold, (part, some) in enumerate(zip(counted, events, strict=True))
         ]
-    return normalised
+    return found
 
 
 def predicted_events(

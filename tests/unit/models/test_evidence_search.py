@@ -13,7 +13,7 @@ from synthetic import make_graph
 from models import sparse_rows
 from models.evaluation.splits import leave_one_out
 from models.evidence_search import ANY_ORDER, STEPS, KnownEvidence, _climb, search_evidence
-from models.item_evidence import TYPICAL, EvidenceConfig, evidence
+from models.item_evidence import TYPICAL, EvidenceConfig, evidence, evidence_by_fold
 from models.likeness import lenders
 from models.sparse_rows import strongest
 
@@ -44,6 +44,7 @@ def test_the_search_answers_with_evidence_and_a_decay() -> None:
     split = leave_one_out(SHOP)
     config, decay = search_evidence(split.train, split.check, 12, EvidenceConfig())
     assert decay in STEPS["history_decay"]
+    assert not config.predicted
     assert evidence(SHOP, config).nnz
 
 
@@ -95,6 +96,18 @@ def test_predicted_events_count_in_what_pairs_are_divided_by() -> None:
     expected = plain * change[:, None] ** -0.7 * change**-0.4
     found = evidence(FEW_EVENTS, replace(config, predicted=0.2)).toarray()
     np.testing.assert_allclose(found * expected.sum() / found.sum(), expected, rtol=1e-4)
+
+
+def test_a_fold_sees_no_predicted_events_of_its_own_users() -> None:
+    """The evidence for a fold is that of a graph without its users, its predicted events too."""
+    fold = np.arange(24) // 4 % 2
+    config = EvidenceConfig(half_life_days=1e9, predicted=0.3)
+    _, first, _ = evidence_by_fold(FEW_EVENTS, config, fold)
+    others = FEW_EVENTS.where(fold[FEW_EVENTS.event_user] != 0)
+    expected = evidence(others, config).toarray()
+    found = first.toarray()
+    np.testing.assert_allclose(found * expected.sum() / found.sum(), expected, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(expected, evidence(others, replace(config, predicted=0.0)).toarray())
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
