@@ -13,7 +13,7 @@ from .java import find_java
 from .neo4j_configuration import JVM_OPTIONS, Neo4jMemory, configuration, write_configuration
 from .neo4j_jars import fetch_jars
 from .ports import answers
-from .process import POLL_S, Program, is_running, last_lines, start
+from .process import BEHIND_REQUESTS, POLL_S, Program, is_running, last_lines, start
 from .report import Report, silent
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def start_neo4j(
             *("-cp", f"{jars}{os.sep}*", ENTRY_POINT),
             *(f"--home-dir={home}", f"--config-dir={conf}"),
         )
-        start(Program(NEO4J, command), paths)
+        start(Program(NEO4J, command, niceness=BEHIND_REQUESTS), paths)
     _wait_for_bolt(paths, endpoints, report)
     _ensure_password(endpoints)
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 KILL_S = 5.0
+BEHIND_REQUESTS = 10
+"""Niceness of what brings the graph up to date: for an answer to a request somebody waits."""
+BEHIND_ALL = 15
+"""Niceness of what trains for minutes or hours."""
+SESSION_TRIES = 20
 # Children of this very process: the dead ones have to be collected, or they stay as zombies.
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -33,11 +38,13 @@ class Program:
         name: Names the process in `status`, its log file and its file under `run`.
         command: The executable and its arguments.
         environment: Variables on top of those of this process.
+        niceness: How far it stands back where cores are scarce, 0 to 19, as `nice` has it.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    niceness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +66,10 @@ class StartedProcess:
 
 def start(program: Program, paths: StackPaths) -> StartedProcess:
     """Start `program` in a session of its own, its output in its log file, and remember it."""
+    stands_back = ("nice", "-n", str(program.niceness)) if program.niceness else ()
     with paths.log_of(program.name).open("ab") as log:
         child = subprocess.Popen(  # noqa: S603 the commands are our own
-            program.command,
+            (*stands_back, *program.command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -69,9 +77,28 @@ def start(program: Program, paths: StackPaths) -> StartedProcess:
             start_new_session=True,
         )
     _CHILDREN[child.pid] = child
+    _stand_back_as_a_session(child.pid, program.niceness)
     process = StartedProcess(program.name, child.pid, _birth(child.pid) or "")
     write_private(_file(paths, program.name), json.dumps(asdict(process)))
     return process
+
+
+def _stand_back_as_a_session(pid: int, niceness: int) -> None:
+    """Give the niceness of a process to its session too, where Linux shares cores by sessions.
+
+    There (`sched_autogroup_enabled`; sched(7)) niceness tells only processes of one session apart.
+    """
+    if not niceness:
+        return
+    for _ in range(SESSION_TRIES):
+        try:
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
+        except BlockingIOError:  # Linux allows it some ten times a second
+            time.sleep(POLL_S)
+        except OSError:
+            return
+        else:
+            return
 
 
 def read_process(paths: StackPaths, name: str) -> StartedProcess | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .paths import DATA_DIR_VARIABLE
-from .process import Program
+from .process import BEHIND_ALL, BEHIND_REQUESTS, Program
 
 if TYPE_CHECKING:
     from interest_graph.settings import Settings
@@ -67,14 +67,14 @@ def programs(paths: StackPaths, settings: Settings) -> tuple[Program, ...]:
     """Every process of the service, in the order in which they start."""
     environment = _environment(paths, settings)
 
-    def program(name: str, arguments: tuple[str, ...]) -> Program:
-        return Program(name, (sys.executable, "-m", *arguments), environment)
+    def program(name: str, arguments: tuple[str, ...], niceness: int) -> Program:
+        return Program(name, (sys.executable, "-m", *arguments), environment, niceness)
 
     return (
-        *(program(name, ("workers.ingest",)) for name in ingest_names(settings)),
-        program(REFRESH, celery_command(REFRESH)),
-        program(TRAINING, celery_command(TRAINING)),
-        program(API, api_command(settings)),
+        *(program(name, ("workers.ingest",), BEHIND_REQUESTS) for name in ingest_names(settings)),
+        program(REFRESH, celery_command(REFRESH), BEHIND_REQUESTS),
+        program(TRAINING, celery_command(TRAINING), BEHIND_ALL),
+        program(API, api_command(settings), 0),
     )
 
 

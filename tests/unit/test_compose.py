@@ -11,11 +11,13 @@ import pytest
 import yaml
 
 from cli.local_stack.paths import StackPaths
+from cli.local_stack.process import BEHIND_REQUESTS
 from cli.local_stack.programs import programs
 from interest_graph.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
+WEIGHT_OF_NICENESS = {0: 1024, 10: 110, 15: 36}  # the kernel's table, sched(7)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,21 @@ def test_services_use_the_same_entry_points(
     wanted = ["python", *wanted] if wanted[1] == "workers.ingest" else wanted[1:]
     own = {"127.0.0.1", "0.0.0.0", "8000", "1", "${INTEREST_GRAPH_API_WORKERS:-2}"}  # noqa: S104
     assert [a for a in in_compose if a not in own] == [a for a in wanted if a not in own]
+
+
+@pytest.mark.parametrize("name", ["ingest", "refresh", "training", "api"])
+def test_services_have_the_local_stacks_part_of_a_scarce_cpu(
+    services: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    """Its shares are the weight that Linux gives the niceness of the local stack's process."""
+    local = next(p for p in programs(StackPaths(tmp_path), Settings()) if p.name == name)
+    assert services[name].get("cpu_shares", 1024) == WEIGHT_OF_NICENESS[local.niceness]
+
+
+def test_neo4j_stands_back_and_redis_does_not(services: dict[str, Any]) -> None:
+    """Lists wait for Redis, none for Neo4j."""
+    assert services["neo4j"]["cpu_shares"] == WEIGHT_OF_NICENESS[BEHIND_REQUESTS]
+    assert "cpu_shares" not in services["redis"]
 
 
 def test_every_service_that_stays_is_watched(services: dict[str, Any]) -> None:

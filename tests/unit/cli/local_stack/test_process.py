@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import time
@@ -16,6 +17,10 @@ SLEEPS = "import time; print('sleeping', flush=True); time.sleep(60)"
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "print('sleeping', flush=True); time.sleep(60)"
+)
+SAYS_NICENESS = (
+    *(sys.executable, "-c"),
+    "import os; print('niceness', os.getpriority(os.PRIO_PROCESS, 0), flush=True)",
 )
 FORKS = (
     "import os, time; child = os.fork(); "
@@ -135,3 +140,27 @@ def test_environment_and_output_reach_the_process(paths: StackPaths) -> None:
     start(Program("prints", (sys.executable, "-c", code), {"COLOUR": "green"}), paths)
     assert "green" in _wait_for(paths, "prints", "green")
     stop(paths, ["prints"], grace_s=5)
+
+
+def test_a_process_stands_back_as_far_as_its_program_says(paths: StackPaths) -> None:
+    """The system says so of a program with niceness, and nothing of one without."""
+    assert _niceness(paths, Program("first", SAYS_NICENESS)) == os.getpriority(os.PRIO_PROCESS, 0)
+    assert _niceness(paths, Program("second", SAYS_NICENESS, niceness=7)) >= 7
+
+
+def _niceness(paths: StackPaths, program: Program) -> int:
+    start(program, paths)
+    said = _wait_for(paths, program.name, "niceness")
+    stop(paths, [program.name], grace_s=5)
+    return int(said.split()[-1])
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="this system does not share by sessions"
+)
+def test_its_session_stands_back_too(paths: StackPaths) -> None:
+    """Where Linux shares cores by sessions, niceness alone would change nothing between two."""
+    process = start(Program("sleeper", (sys.executable, "-c", SLEEPS), niceness=7), paths)
+    group = Path(f"/proc/{process.pid}/autogroup").read_text(encoding="utf-8")
+    stop(paths, ["sleeper"], grace_s=5)
+    assert group.split()[-1] == "7"
