@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import stat
@@ -13,9 +14,10 @@ from neo4j import GraphDatabase, Query
 from neo4j.exceptions import AuthError, ClientError, Neo4jError
 from redis import Redis
 
+from cli.local_stack.neo4j_server import NEO4J
 from cli.local_stack.paths import StackPaths
 from cli.local_stack.ports import free_port
-from cli.local_stack.process import is_running, read_process, stop
+from cli.local_stack.process import BEHIND_REQUESTS, is_running, read_process, stop
 from cli.local_stack.redis_server import REDIS, start_redis
 
 if TYPE_CHECKING:
@@ -89,6 +91,18 @@ def test_secrets_are_readable_by_their_owner_alone(
     conf = stack_paths.neo4j_home / "conf" / "neo4j.conf"
     assert stat.S_IMODE(conf.stat().st_mode) == 0o600
     assert stat.S_IMODE(conf.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.usefixtures("managed_neo4j", "managed_redis")
+def test_neo4j_stands_back_where_cores_are_scarce_and_redis_does_not(
+    stack_paths: StackPaths,
+) -> None:
+    """Lists wait for Redis, none for Neo4j."""
+    neo4j, redis_server = (read_process(stack_paths, name) for name in (NEO4J, REDIS))
+    assert neo4j is not None
+    assert redis_server is not None
+    assert os.getpriority(os.PRIO_PROCESS, neo4j.pid) >= BEHIND_REQUESTS
+    assert os.getpriority(os.PRIO_PROCESS, redis_server.pid) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_servers_listen_on_loopback_alone(
