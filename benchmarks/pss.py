@@ -33,6 +33,16 @@ def stack_pss_mb(paths: StackPaths) -> dict[str, float]:
     return {name: pss_mb(one.pid) for name, one in found.items() if one is not None and one.alive}
 
 
+def mapped_mb(pid: int) -> float:
+    """What of `pss_mb` is files that are mapped: models, libraries."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        maps = [part for one in family for part in one.memory_maps()]
+        return float(sum(part.pss for part in maps if part.path.startswith("/"))) / MB
+    return 0.0
+
+
 def _own(process: psutil.Process) -> float:
     with contextlib.suppress(psutil.Error):
         return float(process.memory_full_info().pss) / MB

@@ -19,11 +19,13 @@ import numpy as np
 
 from cli.local_stack.neo4j_configuration import Neo4jMemory
 from cli.local_stack.paths import StackPaths
+from cli.local_stack.process import read_process
 from interest_graph.services import build_services
 
-from .load import OpenLoop, closed_loop, need
+from .bare_route import bare_route
+from .load import OpenLoop, Requests, closed_loop, need
 from .probe import probe
-from .pss import stack_pss_mb
+from .pss import mapped_mb, stack_pss_mb
 from .report import Report
 from .shops import add_shop_options, measured_stack, note, stale_nodes
 from .traffic import events_of, lists_of, warm_up
@@ -35,14 +37,18 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 8
 PEAK_S = 10.0
+BARE_REQUESTS = 21
 Series = dict[str, list[float]]
 
 
-def watch(stack: Target, seconds: float, every_s: float) -> tuple[list[float], Series]:
+def watch(
+    stack: Target, bare: Requests, seconds: float, every_s: float
+) -> tuple[list[float], Series]:
     """Samples while the load goes on.
 
     Args:
         stack: The service.
+        bare: A bare route beside it: what it takes is how quick the machine is at that moment.
         seconds: How long.
         every_s: Seconds between samples.
 
@@ -56,16 +62,34 @@ def watch(stack: Target, seconds: float, every_s: float) -> tuple[list[float], S
         while (passed := time.monotonic() - began) < seconds:
             times.append(passed / 60)
             sample = {f"{name}, PSS MB": mb for name, mb in stack_pss_mb(paths).items()}
+            sample["api, of it mapped files, MB"] = _mapped_mb(paths, "api")
             sample["entries in the log"] = services.events.length()
             sample["stale nodes"] = stale_nodes(services)
             found = probe(stack, len(times))
             sample["202 → next list, ms"] = found.listed_s * 1000
             sample["202 → in the graph, ms"] = found.in_graph_s * 1000
+            sample["bare route, ms"] = _median_ms(stack, bare)
             for name, value in sample.items():
                 series[name].append(float(value))
             note(f"{passed / 60:.1f} of {seconds / 60:.1f} minutes: {sample}")
             time.sleep(max(0.0, began + len(times) * every_s - time.monotonic()))
     return times, dict(series)
+
+
+def _mapped_mb(paths: StackPaths, name: str) -> float:
+    """What mapped files take of a process and its children."""
+    process = read_process(paths, name)
+    return 0.0 if process is None else mapped_mb(process.pid)
+
+
+def _median_ms(stack: Target, bare: Requests) -> float:
+    """Milliseconds of a bare request, one after the other."""
+    took = []
+    for _ in range(BARE_REQUESTS):
+        began = time.perf_counter()
+        stack.session.get(bare.url + bare.paths[0], timeout=30).raise_for_status()
+        took.append(time.perf_counter() - began)
+    return float(np.median(took)) * 1000
 
 
 def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
@@ -99,10 +123,11 @@ def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
     note(f"{peak} lists a second at most; {rate:.0f} for {options.minutes:g} minutes")
     warm_up(stack, rate, options.events_per_s, options.warm_up * 60)
     with (
+        bare_route(1) as bare,
         OpenLoop(lists, rate, seconds) as loop,
         OpenLoop(events, options.events_per_s, seconds) as sender,
     ):
-        times, series = watch(stack, seconds, options.every)
+        times, series = watch(stack, bare, seconds, options.every)
         found = {"lists": loop.result(), "events": sender.result()}
     for what, figures in found.items():
         report.add(what=f"{what} at a constant rate", **figures)
@@ -128,7 +153,13 @@ def main() -> None:
         default=300,
         help="how long Redis remembers an event's id: as many come as go before it counts",
     )
-    parser.add_argument("--heap-mb", type=int, default=384, help="Neo4j's heap, at most")
+    parser.add_argument(
+        "--history-events",
+        type=int,
+        default=10,
+        help="newest events of a history: most users have as many before it counts",
+    )
+    parser.add_argument("--heap-mb", type=int, default=384, help="Neo4j's heap, from the start")
     parser.add_argument("--page-cache-mb", type=int, default=64, help="of Neo4j: full early on")
     parser.add_argument("--share", type=float, default=0.5, help="of the throughput of lists")
     parser.add_argument("--events-per-s", type=float, default=50.0)
@@ -136,10 +167,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     need("wrk", "oha")
-    bounds = ("user_memory_mib", "duplicate_window_s")
+    bounds = ("user_memory_mib", "duplicate_window_s", "history_events")
     for name in bounds:
         os.environ[f"INTEREST_GRAPH_{name.upper()}"] = str(getattr(options, name))
-    memory = Neo4jMemory(options.heap_mb, options.page_cache_mb)
+    for name in ("again_events", "repeat_events"):  # not more than a history has
+        os.environ[f"INTEREST_GRAPH_{name.upper()}"] = str(options.history_events)
+    memory = Neo4jMemory(options.heap_mb, options.page_cache_mb, options.heap_mb)
     with measured_stack(options.shop, options.workers, options.data_dir, memory) as stack:
         setup = {"shop": options.shop, **stack.described}
         sizes: tuple[str, ...] = (*bounds, "heap_mb", "page_cache_mb")

@@ -47,11 +47,12 @@ class Neo4jMemory:
 
     heap_mb: int = 1024
     page_cache_mb: int = 512
+    heap_begins_mb: int = 256
 
     @property
     def jvm_options(self) -> tuple[str, ...]:
-        """The heap, starting small and growing to its bound."""
-        return (f"-Xms{min(256, self.heap_mb)}m", f"-Xmx{self.heap_mb}m")
+        """The heap, growing from where it begins to its bound."""
+        return (f"-Xms{min(self.heap_begins_mb, self.heap_mb)}m", f"-Xmx{self.heap_mb}m")
 
 
 def configuration(endpoints: Endpoints, memory: Neo4jMemory, transaction_timeout_s: int) -> str:

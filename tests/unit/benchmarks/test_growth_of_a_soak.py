@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from typing import TYPE_CHECKING
 
 from benchmarks.memory import store_bytes_of_event
+from benchmarks.pss import mapped_mb
 from benchmarks.soak import growth_rows
 
 if TYPE_CHECKING:
@@ -40,3 +43,19 @@ def test_what_an_event_takes_on_disk_is_a_difference_of_two_graphs(tmp_path: Pat
         (store / "store").write_bytes(bytes(size))
     assert store_bytes_of_event(tmp_path.iterdir()) == 7
     assert store_bytes_of_event(list(tmp_path.iterdir())[:1]) is None
+
+
+def test_what_is_mapped_counts_as_mapped_and_what_is_allocated_does_not(tmp_path: Path) -> None:
+    """A process that reads its model's pages grows by them; that is told from a leak."""
+    size, file = 8_000_000, tmp_path / "items"
+    file.write_bytes(os.urandom(size))
+    before = mapped_mb(os.getpid())
+    leak = bytearray(os.urandom(size))
+    assert mapped_mb(os.getpid()) < before + 1
+    with (
+        file.open("rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        assert sum(mapped[:: mmap.PAGESIZE])
+        assert before + 7 < mapped_mb(os.getpid()) < before + 9
+    assert leak

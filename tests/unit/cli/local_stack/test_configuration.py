@@ -271,3 +271,10 @@ def test_endpoints_hold_json(paths: StackPaths) -> None:
     """The file can be read by other tools."""
     settle_endpoints(paths, in_use=())
     assert set(json.loads(paths.endpoints_file.read_text(encoding="utf-8"))) >= {"bolt_port"}
+
+
+def test_the_heap_begins_small_or_where_it_is_told_to() -> None:
+    """A small shop's Neo4j takes little; one that is watched has all of its heap at once."""
+    assert Neo4jMemory().jvm_options == ("-Xms256m", "-Xmx1024m")
+    assert Neo4jMemory(heap_mb=128).jvm_options == ("-Xms128m", "-Xmx128m")
+    assert Neo4jMemory(384, 64, heap_begins_mb=384).jvm_options == ("-Xms384m", "-Xmx384m")
