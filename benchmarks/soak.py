@@ -170,7 +170,7 @@ def main() -> None:
     bounds = ("user_memory_mib", "duplicate_window_s", "history_events")
     for name in bounds:
         os.environ[f"INTEREST_GRAPH_{name.upper()}"] = str(getattr(options, name))
-    for name in ("again_events", "repeat_events"):  # not more than a history has
+    for name in ("again_events", "interest_events", "repeat_events"):  # no more than a history
         os.environ[f"INTEREST_GRAPH_{name.upper()}"] = str(options.history_events)
     memory = Neo4jMemory(options.heap_mb, options.page_cache_mb, options.heap_mb)
     with measured_stack(options.shop, options.workers, options.data_dir, memory) as stack:
