@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 PREQUENTIAL = "prequential"
-TUNED_AS = {PREQUENTIAL: "temporal", "cold_users": "leave_one_out"}
-"""Whose hyperparameters a protocol takes that nothing was tuned for."""
+TUNED_AS = {PREQUENTIAL: ("temporal", "temporal_next"), "cold_users": ("leave_one_out",)}
+"""Whose hyperparameters a protocol takes that nothing was tuned for: the first that has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,7 @@ def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summ
     split = make_split(data, protocol, sampled)
     stream = make_data_stream(data, sampled) if protocol == PREQUENTIAL else None
     report("read the data", 1, 1)
-    tuned = read_tuned(data.name, protocol)
-    if not tuned and protocol in TUNED_AS:
-        tuned = read_tuned(data.name, TUNED_AS[protocol])
+    tuned = tuned_for(data.name, protocol)
     context = make_context(data.graph, request.threads, tuned, request.device)
     chosen = contenders(request.models, context)
     torch.set_num_threads(request.threads)
@@ -111,6 +109,12 @@ def run_evaluation(request: Request, report: Report) -> tuple[Results, list[Summ
     report("resample the users", 1, 1)
     save(summaries)
     return results, summaries
+
+
+def tuned_for(data: str, protocol: str) -> dict[str, dict[str, Any]]:
+    """What was tuned for a protocol on a data set, or for one whose hyperparameters it takes."""
+    found = (read_tuned(data, name) for name in (protocol, *TUNED_AS.get(protocol, ())))
+    return next(filter(None, found), {})
 
 
 def _results(

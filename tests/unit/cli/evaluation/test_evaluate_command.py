@@ -80,6 +80,17 @@ def test_cold_users_take_what_was_tuned_for_all(
     assert (found["hyperparameters"]["neighbors"], found["tuned"]) == (7, True)
 
 
+@pytest.mark.parametrize("source", ["temporal", "temporal_next"])
+def test_events_in_order_take_what_was_tuned_for_events_after_a_moment(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shop whose next buy was tuned is not run with defaults; its own protocol goes first."""
+    tuned = {source: {"item_knn": {}}, "temporal_next": {"item_knn": {}, "als": {}}}
+    monkeypatch.setattr(evaluation, "read_tuned", lambda _, protocol: tuned.get(protocol, {}))
+    assert evaluation.tuned_for("shop", "prequential") == tuned[source]
+    assert evaluation.tuned_for("shop", "leave_one_out") == {}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
