@@ -94,8 +94,8 @@ STEPS = (
     Step(
         "soak",
         "soak",
-        ("--shop", "beauty", "--minutes", "30"),
+        ("--shop", "beauty", "--minutes", "20", "--warm-up", "12"),
         ("--shop", "small", "--minutes", "0.5", "--warm-up", "0.2", "--every", "5"),
-        43,
+        35,
     ),
 )

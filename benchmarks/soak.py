@@ -1,6 +1,6 @@
 """A soak: hours of nothing but the usual, and whether anything grows: memory, delays, the log.
 
-Usage: python -m benchmarks.soak [--shop beauty] [--minutes 30] [--share 0.5]
+Usage: python -m benchmarks.soak [--shop beauty] [--minutes 20] [--share 0.5]
 
 Lists come at a share of the throughput that a short closed loop finds, events at a constant rate.
 """
@@ -139,8 +139,8 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_shop_options(parser)
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--warm-up", type=float, default=10.0, help="minutes of the same before")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--warm-up", type=float, default=12.0, help="minutes of the same before")
     parser.add_argument(
         "--user-memory-mib",
         type=int,

@@ -11,7 +11,7 @@ from interest_graph.interaction_graph import DAY_S
 from models.baselines.infeasible import InfeasibleError
 
 from .metrics import judge, popularity_percentile
-from .prequential import nightly, refresh_off, refresh_on, run_regime
+from .prequential import LiveRanker, nightly, refresh_off, refresh_on, run_regime
 from .results import Asked, ModelResult, Outcome, Run
 from .run import RunConfig, find, resumed
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .cases import Ranker
     from .contender import Contender, Hyperparameters
-    from .prequential import LiveRanker, Regime, Stream
+    from .prequential import Regime, Stream
     from .results import Results
     from .splits import Split
 
@@ -31,13 +31,20 @@ ON, OFF, NIGHTLY = "refresh on", "refresh off", "nightly"
 BOTH = "refresh and nightly"
 
 
+class Trained(LiveRanker, Protocol):
+    """A model whose weights are trained, which can be brought up to date without that."""
+
+    @property
+    def ranker(self) -> Ranker:
+        """Ranks with all as it was at the end of the training."""
+        ...
+
+
 @runtime_checkable
 class LiveContender(Protocol):
     """A contender that can be brought up to date without being fitted again."""
 
-    def live(
-        self, graph: InteractionGraph, hyperparameters: Hyperparameters, seed: int
-    ) -> LiveRanker:
+    def live(self, graph: InteractionGraph, hyperparameters: Hyperparameters, seed: int) -> Trained:
         """Fit once; what comes back keeps its weights and refreshes all that follows from facts.
 
         Args:
@@ -74,21 +81,43 @@ class Refitted:
 
 
 @dataclass(slots=True)
-class Retrained:
-    """Follows events by being refreshed, and trained again at midnight, as the service is.
+class Trainings:
+    """Follows events by being trained again; regimes that train at the same moment share it.
 
     Args:
         contender: What is trained.
         hyperparameters: All of them.
         seed: Of every training.
-        every_days: Days from one training to the next.
-        live: As trained at first.
-        trained: When, in seconds since 1970, a midnight.
     """
 
     contender: LiveContender
     hyperparameters: Hyperparameters
     seed: int
+    _done: dict[float, Trained] = field(default_factory=dict)
+
+    def at(self, past: InteractionGraph, time: float) -> Trained:
+        """The training on the events before `time`."""
+        if time not in self._done:
+            self._done[time] = self.contender.live(past, self.hyperparameters, self.seed)
+        return self._done[time]
+
+    def ranker_at(self, graph: InteractionGraph, time: float) -> Ranker:
+        """What is trained on the events before `time`, and nothing newer."""
+        return self.at(graph, time).ranker
+
+
+@dataclass(slots=True)
+class Retrained:
+    """Follows events by being refreshed, and trained again at midnight, as the service is.
+
+    Args:
+        trainings: What is trained, and when it was.
+        every_days: Days from one training to the next.
+        live: As trained at first.
+        trained: When, in seconds since 1970, a midnight.
+    """
+
+    trainings: Trainings
     every_days: int
     live: LiveRanker
     trained: float
@@ -97,8 +126,7 @@ class Retrained:
         """What is known by then, in the model of the last midnight that one was trained at."""
         midnight = float(np.floor(time / DAY_S) * DAY_S)
         if midnight - self.trained >= self.every_days * DAY_S:
-            past = graph.before(midnight)
-            self.live = self.contender.live(past, self.hyperparameters, self.seed)
+            self.live = self.trainings.at(graph.before(midnight), midnight)
             self.trained = midnight
         return self.live.ranker_at(graph, time)
 
@@ -182,9 +210,9 @@ def _run_seed(
     live = both = refitted
     start = stream.graph.before(stream.start)
     if isinstance(contender, LiveContender):
-        live = contender.live(start, hyperparameters, seed)
-        how = (hyperparameters, seed, config.retrain_days)
-        both = Retrained(contender, *how, live, stream.start)
+        refitted = trainings = Trainings(contender, hyperparameters, seed)
+        live = trainings.at(start, stream.start)
+        both = Retrained(trainings, config.retrain_days, live, stream.start)
     percentile = popularity_percentile(start)
     made: dict[str, Regime] = {
         ON: refresh_on(live),

@@ -18,6 +18,7 @@ from models.evaluation.results import Results
 from models.evaluation.run import RunConfig
 from models.evaluation.run_prequential import (
     Retrained,
+    Trainings,
     asked_of,
     line_pairs,
     regime_names,
@@ -41,6 +42,11 @@ class Watcher:
     """Ranks nothing, and remembers what it was shown when."""
 
     seen: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def ranker(self) -> Ranker:
+        """Rank nothing."""
+        return lambda cases: np.zeros((len(cases), SHOP.num_items), np.float32)
 
     def ranker_at(self, graph: InteractionGraph, time: float) -> Ranker:
         """Remember the newest event and the time."""
@@ -174,8 +180,9 @@ def test_what_is_refreshed_and_trained_at_night_sees_both() -> None:
     """Trained on what came before a midnight, and shown the rest at every block."""
     model = Trained("both", seeded=True)
     assert regime_names(model) == ["refresh on", "refresh off", "nightly", "refresh and nightly"]
-    start = model.live(SHOP.before(STREAM.start), {}, 0)
-    both = Retrained(model, {}, 0, 3, start, STREAM.start)
+    trainings = Trainings(model, {}, 0)
+    start = trainings.at(SHOP.before(STREAM.start), STREAM.start)
+    both = Retrained(trainings, 3, start, STREAM.start)
     run_regime(STREAM, refresh_on(both))
     trained = np.array(model.newest)
     assert trained[0] < STREAM.start
@@ -185,6 +192,21 @@ def test_what_is_refreshed_and_trained_at_night_sees_both() -> None:
     assert isinstance(both.live, Watcher)
     assert all(newest < time for newest, time in both.live.seen)
     assert both.live.seen[0][1] >= both.trained
+
+
+def test_regimes_that_train_on_the_same_night_share_the_training() -> None:
+    """Each night is trained once, on what came before it, whichever regime asks first."""
+    model = Trained("both", seeded=True)
+    trainings = Trainings(model, {}, 0)
+    run_regime(STREAM, nightly(trainings, 3))
+    nights = list(model.newest)
+    assert len(nights) > 2
+    start = trainings.at(SHOP.before(STREAM.start), STREAM.start)
+    both = Retrained(trainings, 3, start, STREAM.start)
+    run_regime(STREAM, refresh_on(both))
+    assert model.newest == nights
+    assert start is not both.live
+    assert both.live is trainings.at(SHOP, both.trained)
 
 
 def test_every_model_runs_in_the_regimes_it_can() -> None:
