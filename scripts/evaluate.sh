@@ -27,12 +27,13 @@ fi
 data=${set_name%%:*}
 protocol=${set_name##*:}
 results="$OUT/$data.$protocol"
+models= as=
 case "$protocol" in
 cold_items) models=$UNSEEN ;;
 cold_users) as=leave_one_out ;;
 prequential)
   models=interest_graph,personal_popularity # each is fitted again week after week
-  as=temporal
+  as="temporal, or temporal_next"
   ;;
 esac
 began=$(date +%s)

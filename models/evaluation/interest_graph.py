@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from .cases import Cases, Floats, Ranker
     from .contender import Hyperparameters
     from .context import Context
-    from .prequential import LiveRanker
 
 NAME = "interest_graph"
 CHECK_CASES = 2500
@@ -148,7 +147,7 @@ class InterestGraph:
 
     def live(
         self, graph: InteractionGraph, hyperparameters: Hyperparameters, seed: int
-    ) -> LiveRanker:
+    ) -> TrainedModel:
         """Fit, and keep up with what happens afterwards as the service does."""
         return self.trained(graph, hyperparameters, seed, None)
 
