@@ -95,7 +95,7 @@ STEPS = (
         "soak",
         "soak",
         ("--shop", "beauty", "--minutes", "20", "--warm-up", "12"),
-        ("--shop", "small", "--minutes", "0.5", "--warm-up", "0.2", "--every", "5"),
+        ("--shop", "small", "--minutes", "0.5", "--warm-up", "1", "--every", "5"),
         35,
     ),
 )
