@@ -207,6 +207,12 @@ def test_regimes_that_train_on_the_same_night_share_the_training() -> None:
     assert model.newest == nights
     assert start is not both.live
     assert both.live is trainings.at(SHOP, both.trained)
+    data, results = DataSet("shop", SHOP, ("prequential",), repeats=True), Results({}, {}, {}, {})
+    stream, whole = make_data_stream(data, SplitConfig(max_cases=40)), Trained("all", seeded=True)
+    split = make_split(data, "prequential")
+    run_prequential(stream, split, [whole], {}, RunConfig(seeds=(0,), retrain_days=3), results)
+    assert len(results.models) == 4
+    assert len(whole.newest) == len(set(whole.newest)) > 2
 
 
 def test_every_model_runs_in_the_regimes_it_can() -> None:
