@@ -35,10 +35,15 @@ def stack_pss_mb(paths: StackPaths) -> dict[str, float]:
 
 def mapped_mb(pid: int) -> float:
     """What of `pss_mb` is files that are mapped: models, libraries."""
-    with contextlib.suppress(psutil.Error):
+    with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        maps = [part for one in family for part in one.memory_maps()]
+        return sum(map(_mapped, [process, *process.children(recursive=True)]))
+    return 0.0
+
+
+def _mapped(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        maps = process.memory_maps()
         return float(sum(part.pss for part in maps if part.path.startswith("/"))) / MB
     return 0.0
 

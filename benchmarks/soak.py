@@ -20,6 +20,7 @@ import numpy as np
 from cli.local_stack.neo4j_configuration import Neo4jMemory
 from cli.local_stack.paths import StackPaths
 from cli.local_stack.process import read_process
+from cli.local_stack.programs import API
 from interest_graph.services import build_services
 
 from .bare_route import bare_route
@@ -62,7 +63,7 @@ def watch(
         while (passed := time.monotonic() - began) < seconds:
             times.append(passed / 60)
             sample = {f"{name}, PSS MB": mb for name, mb in stack_pss_mb(paths).items()}
-            sample["api, of it mapped files, MB"] = _mapped_mb(paths, "api")
+            sample[f"{API}, of it mapped files, MB"] = _mapped_mb(paths, API)
             sample["entries in the log"] = services.events.length()
             sample["stale nodes"] = stale_nodes(services)
             found = probe(stack, len(times))
