@@ -25,6 +25,7 @@ RETURN one.event_id AS event_id, user.facts_revision AS facts,
        coalesce(user.refreshed_revision, -1) AS refreshed"""
 PATIENCE_S = 60.0
 POLL_S = 0.02
+POLL_SHARE = 0.05
 SENDERS = 16
 
 
@@ -42,6 +43,7 @@ class Probe:
         in_graph: When it was first seen as a fact.
         facts_revision: That of its user at that moment.
         refreshed: When its user was first seen refreshed up to that revision.
+        next_look: When it is asked about again.
     """
 
     event_id: str
@@ -53,6 +55,7 @@ class Probe:
     in_graph: float = 0.0
     facts_revision: int = 0
     refreshed: float = 0.0
+    next_look: float = 0.0
 
     @property
     def pair_s(self) -> float:
@@ -78,7 +81,9 @@ class Probe:
 class Watch:
     """Looks in the graph for all events that are under way, with one question every 20 ms.
 
-    So a slow moment brings no more questions than a quick one. Closed, it waits for what is left.
+    So a slow moment brings no more questions than a quick one. Nor does a backlog make them much
+    longer: an event is asked about again after 20 ms or a twentieth of its age, whichever is more,
+    by which what is found may be late. Closed, it waits for what is left.
 
     Args:
         ask: Rows with `event_id`, `facts` and `refreshed` of those of the given `event_id` and
@@ -132,12 +137,15 @@ class Watch:
 
     def _look(self) -> bool:
         """Ask once; whether something is still under way."""
+        began = time.perf_counter()
         with self._lock:
-            asked = list(self._under_way.values())
+            asked = [one for one in self._under_way.values() if one.next_look <= began]
         if not asked:
-            return False
+            return bool(self._under_way)
         rows = self._ask([{"event_id": one.event_id, "user_id": one.user_id} for one in asked])
         now = time.perf_counter()
+        for one in asked:
+            one.next_look = began + max(POLL_S, POLL_SHARE * (now - one.accepted))
         for row in rows:
             probe = self._under_way[row["event_id"]]
             if not probe.in_graph:

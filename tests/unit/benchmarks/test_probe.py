@@ -44,6 +44,29 @@ def test_all_that_is_under_way_is_asked_for_at_once() -> None:
     assert len(asked) <= 8
 
 
+def test_what_has_waited_long_is_asked_about_seldom() -> None:
+    """A backlog must not make the watch a load of its own."""
+    asked: dict[str, int] = {"old": 0, "new": 0}
+    old, new = sent("old"), sent("new")
+    old.accepted -= 20.0
+
+    def ask(under_way: list[dict[str, str]]) -> list[dict[str, object]]:
+        for one in under_way:
+            asked[one["event_id"]] += 1
+        arrived = asked["new"] >= 5 and asked["old"] >= 2
+        return [
+            {"event_id": one["event_id"], "facts": 1, "refreshed": 1}
+            for one in under_way
+            if arrived or (one["event_id"] == "new" and asked["new"] >= 5)
+        ]
+
+    with Watch(ask) as watch:
+        watch.add(old)
+        watch.add(new)
+    assert asked == {"old": 2, "new": 5}
+    assert old.refreshed_s - 20.0 >= 0.9  # of the twentieth of its age
+
+
 def test_what_never_arrives_is_told() -> None:
     """An event that is lost ends the measurement with an error."""
     with pytest.raises(TimeoutError, match="1 events"), Watch(lambda _: [], 0.05) as watch:
