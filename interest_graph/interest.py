@@ -94,8 +94,20 @@ def encode(
         history: The user's events, in any order unless packed. Those of items or types that the
             model does not know are left out; of the rest the newest `encoder.again_events` count.
     """
-    events, counted, unknown = _readable(encoder, matrix, history)
-    return EncodedHistory(counted, encoder.encode(events), matrix, matrix.epoch, unknown)
+    (found,) = encode_each(encoder, matrix, [history])
+    return found
+
+
+def encode_each(
+    encoder: InterestEncoder, matrix: ItemMatrix, histories: Sequence[Sequence[HistoryEvent]]
+) -> list[EncodedHistory]:
+    """Read several histories, as `encode` of each but for rounding: see the encoder's."""
+    read = [_readable(encoder, matrix, history) for history in histories]
+    encoded = encoder.encode_each([events for events, _, _ in read])
+    return [
+        EncodedHistory(counted, one, matrix, matrix.epoch, unknown)
+        for (_, counted, unknown), one in zip(read, encoded, strict=True)
+    ]
 
 
 def _readable(
@@ -151,10 +163,6 @@ def interests(
     histories: Sequence[Sequence[HistoryEvent]],
     as_of: int,
 ) -> list[Interest]:
-    """The interests of several users, as `interest` of each but for rounding: see `encode_each`."""
-    read = [_readable(encoder, matrix, history) for history in histories]
-    encoded = encoder.encode_each([events for events, _, _ in read])
-    return [
-        interest_at(encoder, EncodedHistory(counted, one, matrix, matrix.epoch, unknown), as_of)
-        for (_, counted, unknown), one in zip(read, encoded, strict=True)
-    ]
+    """The interests of several users, as `interest` of each but for rounding."""
+    encoded = encode_each(encoder, matrix, histories)
+    return [interest_at(encoder, history, as_of) for history in encoded]

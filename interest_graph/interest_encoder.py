@@ -95,6 +95,14 @@ class InterestEncoder:
             self._query = _columns(self._tensors["query.weight"])
             names = {name.split(".")[1] for name in self._tensors if name.startswith("blocks.")}
             self._blocks = [_Block(self._tensors, f"blocks.{n}") for n in range(len(names))]
+            if names:
+                layers = [f"blocks.{n}" for n in range(len(names))]
+                self._time_bias = np.concatenate(
+                    [self._tensors[f"{layer}.time_bias"] for layer in layers], 1
+                )
+                self._rank_bias = np.concatenate(
+                    [_causal(self._tensors[f"{layer}.rank_bias"]) for layer in layers]
+                )
         except KeyError as error:
             msg = f"interest encoder: no tensor {error}"
             raise CheckpointError(msg) from error
@@ -121,8 +129,10 @@ class InterestEncoder:
     def encode_each(self, users: Sequence[EventArrays]) -> list[EncodedEvents]:
         """Read the events of several users, those with about as many events together.
 
-        As `encode` of each, but for rounding: with many users it takes a fraction of the time.
+        As `encode` of each, but for rounding: two take two thirds of the time, sixteen a third.
         """
+        if len(users) == 1:
+            return [self.encode(users[0])]
         order = sorted(range(len(users)), key=lambda place: len(users[place].values))
         found: dict[int, EncodedEvents] = {}
         for start in range(0, len(order), TOGETHER):
@@ -207,15 +217,30 @@ class InterestEncoder:
         gaps[..., 1:] = times_s[..., 1:] - times_s[..., :-1]
         x = _norm(x + at_knots(tensors["gap_embedding"], gaps), tensors, "input_norm")
         if self._blocks:
-            between = times_s[..., :, None] - times_s[..., None, :]  # (…, n, n) seconds
-            low, share = _knots(between, len(self._ages))
-            for block in self._blocks:
-                x = block(x, low, share)
+            for block, bias in zip(self._blocks, self._biases(times_s), strict=True):
+                x = block(x, bias)
         return _norm(x, tensors, "output_norm")
+
+    def _biases(self, times_s: npt.NDArray[np.float64]) -> Sequence[Floats]:
+        """What rank and time between two events add to each block's logits, (…, heads, n, n)."""
+        between = times_s[..., :, None] - times_s[..., None, :]  # (…, n, n) seconds
+        low, share = _knots(between, len(self._ages))
+        count = times_s.shape[-1]
+        by_time = np.moveaxis(_between(self._time_bias, low, share), -1, -3)
+        bias = by_time + self._rank_bias[:, :count, :count]
+        heads = bias.shape[-3] // len(self._blocks)
+        return [bias[..., n * heads : (n + 1) * heads, :, :] for n in range(len(self._blocks))]
+
+
+def _causal(rank_bias: Floats) -> Floats:
+    """(heads, max_events, max_events): the bias of rank, and minus infinity for later events."""
+    ranks = np.arange(rank_bias.shape[1])
+    distance = ranks[:, None] - ranks[None, :]
+    return np.where(distance >= 0, rank_bias[:, np.maximum(distance, 0)], np.float32(-np.inf))
 
 
 class _Block:
-    """A layer of causal self-attention with biases for rank and time, and a feed-forward part."""
+    """A layer of causal self-attention and a feed-forward part."""
 
     def __init__(self, tensors: Mapping[str, Floats], name: str) -> None:
         part = {key[len(name) + 1 :]: tensor for key, tensor in tensors.items() if name in key}
@@ -225,29 +250,21 @@ class _Block:
             _columns(part["expand.weight"]),
             _columns(part["contract.weight"]),
         )
-        rank_bias = part["rank_bias"]
-        self._heads, longest = rank_bias.shape
-        ranks = np.arange(longest)
-        distance = ranks[:, None] - ranks[None, :]
-        bias = rank_bias[:, np.maximum(distance, 0)]  # (heads, max_events, max_events)
-        self._bias = np.where(distance >= 0, bias, np.float32(-np.inf))
-        self._time_bias = part["time_bias"]
+        self._heads = len(part["rank_bias"])
 
-    def __call__(self, x: Floats, low: npt.NDArray[np.int64], share: Floats) -> Floats:
+    def __call__(self, x: Floats, bias: Floats) -> Floats:
         """One layer.
 
         Args:
             x: (…, n, dim).
-            low: (…, n, n) int64, the knot below the time between two events.
-            share: (…, n, n) float32, the share of the knot above.
+            bias: (…, heads, n, n) float32, added to the logits.
         """
-        part, count = self._part, x.shape[-2]
+        part = self._part
         mixed = _norm(x, part, "norm_attention") @ self._qkv
         mixed = mixed.reshape(*x.shape[:-1], 3, self._heads, -1)
         query, key, value = (mixed[..., n, :, :].swapaxes(-3, -2) for n in range(3))
         logits = query @ key.swapaxes(-2, -1) / np.float32(np.sqrt(query.shape[-1]))
-        logits += self._bias[:, :count, :count]
-        logits += _between(self._time_bias, low, share).swapaxes(-2, -1).swapaxes(-3, -2)
+        logits += bias
         attended = _softmax(np.asarray(logits, dtype=np.float32)) @ value  # (…, heads, n, ·)
         merged = attended.swapaxes(-3, -2).reshape(x.shape)
         x = np.asarray(x + merged @ self._out, dtype=np.float32)
@@ -282,8 +299,8 @@ def _between(table: Floats, low: npt.NDArray[np.int64], share: Floats) -> Floats
     """The table's value between two knots."""
     if table.ndim > 1:
         share = share[..., None]
-    below = table[low]
-    return np.asarray(below + share * (table[low + 1] - below))
+    steps = table[1:] - table[:-1]
+    return np.asarray(table.take(low, 0) + share * steps.take(low, 0))
 
 
 def _columns(weight: Floats) -> Floats:
@@ -295,7 +312,7 @@ def _norm(x: Floats, tensors: Mapping[str, Floats], name: str) -> Floats:
     """Layer normalisation over the last axis."""
     dim = np.float32(x.shape[-1])
     centred = x - np.add.reduce(x, -1, keepdims=True) / dim
-    variance = np.add.reduce(centred * centred, -1, keepdims=True) / dim
+    variance = np.vecdot(centred, centred)[..., None] / dim
     centred /= np.sqrt(variance + np.float32(NORM_EPSILON))
     return np.asarray(centred * tensors[f"{name}.weight"] + tensors[f"{name}.bias"])
 

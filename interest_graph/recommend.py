@@ -128,12 +128,11 @@ class Recommender:
             return self._without_redis([one for one, _ in together], began)
         except InterestGraphError as error:
             return [error for _ in together]
+        users = {one.user_id: state.user for one, state in together}
+        known = self._users.take_each(users, model)
         lists = Lists(self.settings, model, self.view, self.clock())
         return lists.answers(
-            [
-                Listed(one.query, state, self._users.take(one.user_id, state.user, model))
-                for one, state in together
-            ]
+            [Listed(one.query, state, known[one.user_id]) for one, state in together]
         )
 
     def synchronise(self, manifest: Manifest | None, catalog_revision: int) -> PublishedModel:

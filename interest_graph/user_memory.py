@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .history import History
-from .interest import encode, interest_at
+from .interest import encode_each, interest_at
 from .recommendation_id import context_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -105,22 +105,35 @@ class UserMemory:
         """What is remembered of a user, true or not."""
         return self._users.get(user_id)
 
-    def take(self, user_id: str, state: UserState, model: PublishedModel) -> KnownUser:
-        """A user in a state, as a model reads them; kept for the next request.
+    def take_each(
+        self, states: Mapping[str, UserState], model: PublishedModel
+    ) -> dict[str, KnownUser]:
+        """Users in their states, as a model reads them; kept for the next request.
 
         Args:
-            user_id: The user.
-            state: What Redis says now.
+            states: What Redis says of each now.
             model: The model in service.
         """
         if model.matrix is not self._matrix:
             self._matrix, self._bytes = model.matrix, 0
             self._users.clear()
-        known = self._users.get(user_id)
-        if known and known.state is state and known.history.fits(model.matrix):
-            self._users.move_to_end(user_id)
-            return known
-        history = encode(model.encoder, model.matrix, History(state.packed))
+        found: dict[str, KnownUser] = {}
+        changed: dict[str, UserState] = {}
+        for user_id, state in states.items():
+            known = self._users.get(user_id)
+            if known and known.state is state and known.history.fits(model.matrix):
+                self._users.move_to_end(user_id)
+                found[user_id] = known
+            else:
+                changed[user_id] = state
+        packed = [History(state.packed) for state in changed.values()]
+        histories = encode_each(model.encoder, model.matrix, packed)
+        for (user_id, state), history in zip(changed.items(), histories, strict=True):
+            found[user_id] = self._keep(user_id, state, history)
+        return found
+
+    def _keep(self, user_id: str, state: UserState, history: EncodedHistory) -> KnownUser:
+        """Remember a user instead of what was known, unless nothing could tell it is true."""
         fresh = KnownUser(state, history, context_digest(user_id, history.events.pack()))
         self._forget(user_id)
         if state.stamp:

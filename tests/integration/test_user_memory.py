@@ -177,7 +177,7 @@ def test_a_user_of_an_earlier_version_is_read_every_time(shop: Shop, log: redis.
     state = shop.serving.read("u-1")
     memory = UserMemory(2**20)
     model = shop.recommender().shelf.current(state.manifest)
-    memory.take("u-1", state.user, model)
+    memory.take_each({"u-1": state.user}, model)
     assert memory.get("u-1") is None
     assert shop.serving.read("u-1", state.user).user is not state.user
 
@@ -188,10 +188,10 @@ def test_memory_is_bounded_and_the_longest_unasked_goes_first(shop: Shop) -> Non
         shop.send(user_id, ("view", ITEMS[1]))
     states = {user_id: shop.serving.read(user_id) for user_id in USERS}
     model = shop.recommender().shelf.current(states["u-1"].manifest)
-    one = UserMemory(2**20).take("u-1", states["u-1"].user, model).size_bytes
+    one = UserMemory(2**20).take_each({"u-1": states["u-1"].user}, model)["u-1"].size_bytes
     memory = UserMemory(2 * one)
     for user_id in ("u-1", "u-2", "u-1", "u-3"):
-        memory.take(user_id, states[user_id].user, model)
+        memory.take_each({user_id: states[user_id].user}, model)
     assert [user_id for user_id in USERS if memory.get(user_id)] == ["u-1", "u-3"]
 
 
