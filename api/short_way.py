@@ -5,7 +5,10 @@ would answer, by the same functions; whatever is unusual about a request, refusa
 to the application. `tests/unit/api/test_short_way.py` compares the two.
 
 Requests that wait at the same time are answered together: one read of Redis, one of the item matrix
-(`Recommender.recommend_each`). Nothing waits for others to come.
+(`Recommender.recommend_each`). One of four takes half as long as one alone, so that others are
+waited for: after lists a process rests from them for `REST` times as long as they took, but for
+`LONGEST_REST_S` at most, and not when everybody who lately asked is waiting already. Who asks alone
+never waits for anybody ([ADR 0024](../docs/adr/0024-lists-wait-for-others.md)).
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import structlog
 
 from interest_graph.recommendation import Asked, Query, Recommendations
 
+from .callers import Callers
 from .plain_request import plain_request, told
 from .recommendations import counted_json
 
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 ROUTE = "/v1/users/<user_id>/recommendations"
 TOGETHER = 16
 """Lists that are computed at once: scores of as many are in memory."""
+REST = 4.0
+LONGEST_REST_S = 0.008
 _PATH = re.compile(rb"/v1/users/([A-Za-z0-9_.:@-]{1,128})/recommendations")
 _QUERY = re.compile(rb"k=([1-9][0-9]{0,2})")
 _UNUSUAL = frozenset({b"content-length", b"transfer-encoding", b"expect", b"upgrade"})
@@ -63,8 +69,10 @@ class ShortWay:
     """
 
     def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+        self._wiring, self._callers = wiring, Callers()
         self._waiting: list[Waiting] = []
+        self._planned: asyncio.Handle | None = None
+        self._planned_at = self._rest_until = 0.0
 
     async def answer(self, scope: dict[str, Any]) -> Answer | None:
         """The answer to an ASGI request; None: ask the application."""
@@ -80,26 +88,41 @@ class ShortWay:
         plain = plain_request(scope, "read", self._wiring, started)
         if plain is None:
             return None
-        found = await self._list(Asked(path[1].decode(), query, plain.key))
+        found = await self._list(Asked(path[1].decode(), query, plain.key), scope.get("client"))
         if found is None:
             return None
         body = counted_json(self._wiring.metrics, found)
         return told(plain, self._wiring, "GET", ROUTE, _OK, body)
 
-    async def _list(self, asked: Asked) -> Recommendations | None:
-        """A list, computed with all others that wait when the loop comes to it."""
+    async def _list(self, asked: Asked, caller: object) -> Recommendations | None:
+        """A list, computed with all others that wait when its turn comes."""
         loop = asyncio.get_running_loop()
         waiting = Waiting(asked, loop.create_future())
         self._waiting.append(waiting)
-        if len(self._waiting) == 1:
-            loop.call_soon(self._answer_waiting)
+        self._callers.ask(caller, loop.time())
+        self._plan(loop)
         return await waiting.answer
+
+    def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have those who wait answered after the rest, or at once if no others may come."""
+        now = loop.time()
+        all_here = len(self._waiting) >= min(TOGETHER, self._callers.count(now))
+        at = now if all_here else max(now, self._rest_until)
+        if self._planned:
+            if self._planned_at <= at:
+                return
+            self._planned.cancel()
+        self._planned_at = at
+        if at > now:
+            self._planned = loop.call_at(at, self._answer_waiting)
+        else:
+            self._planned = loop.call_soon(self._answer_waiting)
 
     def _answer_waiting(self) -> None:
         """Compute what is waited for longest; between two times others have their turn."""
+        loop = asyncio.get_running_loop()
+        self._planned, began = None, loop.time()
         together, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._answer_waiting)
         structlog.contextvars.clear_contextvars()
         found: list[Recommendations | InterestGraphError] = []
         try:
@@ -109,6 +132,10 @@ class ShortWay:
         for one, result in itertools.zip_longest(together, found):
             if not one.answer.done():  # by a client that is gone
                 one.answer.set_result(result if isinstance(result, Recommendations) else None)
+        ended = loop.time()
+        self._rest_until = ended + min(REST * (ended - began), LONGEST_REST_S)
+        if self._waiting:
+            self._plan(loop)
 
     def _computed(self, asked: list[Asked]) -> list[Recommendations | InterestGraphError]:
         """Some lists at once, measured."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from api import callers, short_way
 from api.rate_limit import RateLimiter
 from api.short_way import ROUTE, ShortWay
 from api.wiring import wiring_of
@@ -193,6 +194,92 @@ def test_what_waits_together_is_asked_for_at_once(
     for number, (status, headers, body) in enumerate(answers):
         assert (status, orjson.loads(body)["history_revision"]) == (200, number)
         assert (b"x-request-id", b"n-%d" % number) in headers
+
+
+@pytest.fixture
+def together(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many lists were asked for at once each time, where a rest lasts as long as a test."""
+    calls: list[int] = []
+    right = services.recommender.recommend_each
+
+    def each(wanted: Sequence[Asked]) -> list[Any]:
+        calls.append(len(wanted))
+        return right(wanted)
+
+    monkeypatch.setattr(services.recommender, "recommend_each", each)
+    monkeypatch.setattr(short_way, "REST", 1e9)
+    monkeypatch.setattr(short_way, "LONGEST_REST_S", 3600.0)
+    monkeypatch.setattr(callers, "LATELY_S", 3600.0)
+    return calls
+
+
+def asked_by(connection: int) -> Any:
+    """A request of one of several connections."""
+    return asked() | {"client": ("127.0.0.1", connection)}
+
+
+def test_who_asks_alone_waits_for_nobody(services: FakeServices, together: list[int]) -> None:
+    """One connection has each of its lists at once, however long a process would rest."""
+    way = gateway_of(services)._short_way
+
+    async def one_after_the_other() -> None:
+        for _ in range(5):
+            await asyncio.wait_for(way.answer(asked_by(1)), 10)
+
+    asyncio.run(one_after_the_other())
+    assert together == [1] * 5
+
+
+def test_a_list_waits_for_those_who_lately_asked(
+    services: FakeServices, together: list[int]
+) -> None:
+    """And no longer than until they are there."""
+    way = gateway_of(services)._short_way
+
+    async def two_connections() -> bool:
+        await asyncio.gather(way.answer(asked_by(1)), way.answer(asked_by(2)))
+        first = asyncio.ensure_future(way.answer(asked_by(1)))
+        await asyncio.sleep(0.05)
+        waited = not first.done()
+        await asyncio.wait_for(asyncio.gather(first, way.answer(asked_by(2))), 10)
+        return waited
+
+    assert asyncio.run(two_connections())
+    assert together == [2, 2]
+
+
+@pytest.mark.parametrize("ends", ["the rest", "lately"])
+def test_a_list_waits_no_longer_than_a_rest_for_those_who_lately_asked(
+    services: FakeServices, together: list[int], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """Whoever does not come again keeps nobody waiting."""
+    if ends == "the rest":
+        monkeypatch.setattr(short_way, "LONGEST_REST_S", 0.05)
+    else:
+        monkeypatch.setattr(callers, "LATELY_S", 0.05)
+    way = gateway_of(services)._short_way
+
+    async def one_stays_away() -> None:
+        await asyncio.gather(way.answer(asked_by(1)), way.answer(asked_by(2)))
+        if ends == "lately":
+            await asyncio.sleep(0.1)
+        await asyncio.wait_for(way.answer(asked_by(1)), 10)
+
+    asyncio.run(one_stays_away())
+    assert together == [2, 1]
+
+
+def test_sixteen_wait_for_nobody(services: FakeServices, together: list[int]) -> None:
+    """There are as many as are computed at once, however many more have lately asked."""
+    way = gateway_of(services)._short_way
+
+    async def many() -> None:
+        await asyncio.gather(*(way.answer(asked_by(number)) for number in range(32)))
+        some = (way.answer(asked_by(number)) for number in range(16))
+        await asyncio.wait_for(asyncio.gather(*some), 10)
+
+    asyncio.run(many())
+    assert together == [16] * 3
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("ours"), None])
