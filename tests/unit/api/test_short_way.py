@@ -274,9 +274,9 @@ def test_sixteen_wait_for_nobody(services: FakeServices, together: list[int]) ->
     way = gateway_of(services)._short_way
 
     async def many() -> None:
-        await asyncio.gather(*(way.answer(asked_by(number)) for number in range(32)))
-        some = (way.answer(asked_by(number)) for number in range(16))
-        await asyncio.wait_for(asyncio.gather(*some), 10)
+        for count in (32, 16):
+            wanted = (way.answer(asked_by(number)) for number in range(count))
+            await asyncio.wait_for(asyncio.gather(*wanted), 10)
 
     asyncio.run(many())
     assert together == [16] * 3
