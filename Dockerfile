@@ -7,7 +7,8 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PATH=/opt/venv/bin:$PATH \
     VIRTUAL_ENV=/opt/venv \
     INTEREST_GRAPH_MODELS_DIR=/var/lib/interest-graph/models \
-    INTEREST_GRAPH_METRICS_DIR=/var/lib/interest-graph/metrics
+    INTEREST_GRAPH_METRICS_DIR=/var/lib/interest-graph/metrics \
+    NUMBA_CACHE_DIR=/tmp/kernels
 RUN useradd --system --uid 10001 --create-home interest-graph \
  && mkdir -p /var/lib/interest-graph/models /var/lib/interest-graph/metrics \
  && chown -R interest-graph /var/lib/interest-graph
@@ -33,7 +34,7 @@ FROM base AS api
 COPY --from=build-api /opt/venv /opt/venv
 USER interest-graph
 EXPOSE 8000
-CMD ["granian", "--interface", "asginl", "--factory", "api.gateway:create_gateway", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--no-ws", "--http", "1", "--http1-header-read-timeout", "20000", "--http1-buffer-size", "65536", "--respawn-failed-workers", "--workers-kill-timeout", "10"]
+CMD ["python", "-m", "api", "--interface", "asginl", "--factory", "api.gateway:create_gateway", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--no-ws", "--http", "1", "--http1-header-read-timeout", "20000", "--http1-buffer-size", "65536", "--respawn-failed-workers", "--workers-kill-timeout", "10"]
 
 FROM base AS worker
 ENV OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false

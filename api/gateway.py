@@ -1,12 +1,12 @@
 """What stands between the network and the application: it waits for bodies, within bounds.
 
-`granian --interface asginl --factory api.gateway:create_gateway` serves it. A WSGI server hands a
-request over when its header is there, and the application then waits for the body: one client that
-sends a byte a second would hold a whole process. Here a request is handed over when its body is
-there. What reads is answered at once, one at a time: the work is computing, not waiting. What
-writes is answered by a thread beside: Redis takes milliseconds to keep many events, and meanwhile
-the next are parsed and lists answered. Plain requests go past the application: for lists, several
-at a time (`short_way.py`), and with single events (`events_short_way.py`).
+`python -m api --interface asginl --factory api.gateway:create_gateway` serves it. A WSGI server
+hands a request over when its header is there, and the application then waits for the body: one
+client that sends a byte a second would hold a whole process. Here a request is handed over when its
+body is there. What reads is answered at once, one at a time: the work is computing, not waiting.
+What writes is answered by a thread beside: Redis takes milliseconds to keep many events, and
+meanwhile the next are parsed and lists answered. Plain requests go past the application: for lists,
+several at a time (`short_way.py`), and with single events (`events_short_way.py`).
 """
 
 from __future__ import annotations

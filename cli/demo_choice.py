@@ -100,4 +100,4 @@ def _list(
 ) -> set[int]:
     """Rows of the `k` best items for a history."""
     felt = interest(model.encoder, model.matrix, history, int(time.time()))
-    return set(top_k(np.where(allowed, scores(model.matrix, felt), -np.inf), k))
+    return set(top_k(np.where(allowed, scores(model.matrix, felt), -np.inf), k).tolist())

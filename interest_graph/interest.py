@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from . import interest_kernels as kernels
 from .history import History
-from .interest_encoder import MINUTE_S, EventArrays
+from .interest_encoder import EventArrays
+from .interest_kernels import MINUTE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,9 +139,8 @@ def interest_at(encoder: InterestEncoder, history: EncodedHistory, as_of: int) -
     encoded = history.encoded
     alpha, gamma, again = encoder.weights(encoded, as_of // MINUTE_S * MINUTE_S)
     first = len(encoded.rows) - len(encoded.attention)
-    values = history.matrix.embeddings[encoded.rows[first:]]
-    embedding = np.asarray(alpha[first:] @ values, dtype=np.float32)
-    query = embedding @ encoder.score_map
+    embeddings = history.matrix.embeddings
+    embedding, query = kernels.interest(alpha, encoded.rows, first, embeddings, encoder.score_map)
     return Interest(encoded.rows, alpha, gamma, again, embedding, query, history.events, first)
 
 

@@ -7,13 +7,15 @@ is computed once a history (`InterestEncoder.encode`); ages enter afterwards, by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from . import interest_kernels as kernels
 from .errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -21,12 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Floats = npt.NDArray[np.float32]
-MINUTE_S = 60
-LAST_KNOT = float(np.log1p(3 * 365 * 24 * 60))
-NORM_EPSILON = 1e-5
-TINY = np.float32(1e-20)
+Scalar = TypeVar("Scalar", bound=np.generic)
 TOGETHER = 16
-"""Users whose events are read at once: more are no faster, and pad more."""
+"""Users whose events are read at once: more are no faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +77,35 @@ class InterestEncoder:
     """
 
     def __init__(self, tensors: Mapping[str, Floats]) -> None:
-        self._tensors = dict(tensors)
+        # Their own: those of a file are read-only, which is another type for a kernel.
+        self._tensors = {name: np.array(tensor, np.float32) for name, tensor in tensors.items()}
         try:
             self.score_map = self._tensors["score_map"]
             self.max_events = len(self._tensors["alpha_rank"])
             self.event_types = len(self._tensors["alpha_type"])
             self.again_events = max(self.max_events, len(self._tensors["again_rank"]))
             self.dim = len(self.score_map)
-            self.exact_map = self.score_map.astype(np.float64)
+            self.exact_columns = _columns(self.score_map.astype(np.float64))
             self._ages: Floats = np.stack(
                 [self._tensors[f"{n}_age"] for n in ("alpha", "gamma", "again")], 1
             )
-            self._again_scale = np.exp(self._tensors["again_scale"])
+            self._tables = tuple(
+                self._tensors[f"{name}_{by}"]
+                for name in ("alpha", "gamma", "again")
+                for by in ("rank", "type")
+            )
+            self._again_scale = float(np.exp(self._tensors["again_scale"]))
             self._input = _columns(self._tensors["input.weight"])
-            self._key = _columns(self._tensors["key.weight"]) / np.float32(np.sqrt(self.dim))
-            self._query = _columns(self._tensors["query.weight"])
+            keys: Floats = _columns(self._tensors["key.weight"]) / np.float32(np.sqrt(self.dim))
+            # What a query and a key make of two states, and what an age makes of one.
+            self._asked = _columns(keys @ self._tensors["query.weight"])
+            self._by_age: Floats = np.ascontiguousarray(keys @ self._tensors["query_age"].T)
+            self._norms = (
+                _norm_of(self._tensors, "input_norm"),
+                _norm_of(self._tensors, "output_norm"),
+            )
             names = {name.split(".")[1] for name in self._tensors if name.startswith("blocks.")}
             self._blocks = [_Block(self._tensors, f"blocks.{n}") for n in range(len(names))]
-            if names:
-                layers = [f"blocks.{n}" for n in range(len(names))]
-                self._time_bias = np.concatenate(
-                    [self._tensors[f"{layer}.time_bias"] for layer in layers], 1
-                )
-                self._rank_bias = np.concatenate(
-                    [_causal(self._tensors[f"{layer}.rank_bias"]) for layer in layers]
-                )
         except KeyError as error:
             msg = f"interest encoder: no tensor {error}"
             raise CheckpointError(msg) from error
@@ -122,63 +125,27 @@ class InterestEncoder:
 
     def encode(self, events: EventArrays) -> EncodedEvents:
         """Read a user's events."""
-        newest = slice(len(events.rows) - len(events.values), None)
-        kinds, times = events.event_types[newest], events.times_s[newest]
-        return self._encoded(events, self._states(events.values, kinds, times))
+        (found,) = self.encode_each([events])
+        return found
 
     def encode_each(self, users: Sequence[EventArrays]) -> list[EncodedEvents]:
-        """Read the events of several users, those with about as many events together.
+        """Read the events of several users, as `encode` of each but for rounding."""
+        found: list[EncodedEvents] = []
+        for begin in range(0, len(users), TOGETHER):
+            together = users[begin : begin + TOGETHER]
+            starts = np.array([0, *accumulate(len(events.values) for events in together)])
+            x = self._states(together, starts)
+            by_age = x @ self._by_age
+            for events, (start, stop) in zip(together, pairwise(starts.tolist()), strict=True):
+                found.append(self._encoded(events, x[start:stop], by_age[start:stop]))
+        return found
 
-        As `encode` of each, but for rounding: two take two thirds of the time, sixteen a third.
-        """
-        if len(users) == 1:
-            return [self.encode(users[0])]
-        order = sorted(range(len(users)), key=lambda place: len(users[place].values))
-        found: dict[int, EncodedEvents] = {}
-        for start in range(0, len(order), TOGETHER):
-            together = order[start : start + TOGETHER]
-            states = self._padded_states([users[place] for place in together])
-            for place, state in zip(together, states, strict=True):
-                events = users[place]
-                found[place] = self._encoded(events, state[: len(events.values)])
-        return [found[place] for place in range(len(users))]
-
-    def _padded_states(self, users: Sequence[EventArrays]) -> Floats:
-        """The states of the newest events of several users, and of padding behind them.
-
-        Attention looks backwards: no event sees the padding.
-        """
-        counts = [len(events.values) for events in users]
-        shape = (len(users), max(counts))
-        values = np.zeros((*shape, self.dim), np.float32)
-        kinds, times = np.zeros(shape, np.int64), np.zeros(shape)
-        for place, (events, count) in enumerate(zip(users, counts, strict=True)):
-            if not count:
-                continue
-            values[place, :count] = events.values
-            kinds[place, :count] = events.event_types[-count:]
-            times[place, :count] = events.times_s[-count:]
-            times[place, count:] = events.times_s[-1]
-        return self._states(values, kinds, times)
-
-    def _encoded(self, events: EventArrays, x: Floats) -> EncodedEvents:
+    def _encoded(self, events: EventArrays, x: Floats, by_age: Floats) -> EncodedEvents:
         """What is kept of events, from the states `x` (n, dim) of the newest."""
-        tensors, count, rows, event_types = self._tensors, len(x), events.rows, events.event_types
-        table = tensors["again_rank"]
-        rank = np.minimum(np.arange(len(rows))[::-1], len(table) - 1)  # 0 is the newest event
-        again = table[rank] + tensors["again_type"][event_types]
-        _, groups = np.unique(rows, return_inverse=True)
-        newest = event_types[len(rows) - count :]
-        queries = np.concatenate([x[-1:] @ self._query, tensors["query_age"]])
-        return EncodedEvents(
-            rows=rows,
-            times_s=events.times_s,
-            attention=(x @ self._key) @ queries.T,
-            alpha=tensors["alpha_rank"][:count][::-1] + tensors["alpha_type"][newest],
-            gamma=tensors["gamma_rank"][:count][::-1] + tensors["gamma_type"][newest],
-            again=again,
-            groups=groups,
+        attention, alpha, gamma, again, groups = kernels.timeless(
+            x, by_age, self._asked, events.rows, events.event_types, *self._tables
         )
+        return EncodedEvents(events.rows, events.times_s, attention, alpha, gamma, again, groups)
 
     def weights(self, events: EncodedEvents, as_of: float) -> tuple[Floats, Floats, Floats]:
         """α, γ and ρ of m events at a moment, (m,) float32 each.
@@ -190,53 +157,27 @@ class InterestEncoder:
             events: The events.
             as_of: Seconds since 1970.
         """
-        count, first = len(events.rows), len(events.rows) - len(events.attention)
-        alpha, gamma = np.zeros(count, np.float32), np.zeros(count, np.float32)
-        if not count:
-            return alpha, gamma, np.zeros(0, np.float32)
-        low, share = _knots(np.maximum(as_of - events.times_s, 0.0), len(self._ages))
-        ages = _between(self._ages, low, share)  # (m, 3)
-        by_event = events.attention[:, 0]
-        by_age = _between(events.attention.T[1:], low[-1:], share[-1:])[0]
-        alpha[first:] = _softmax(by_event + by_age + events.alpha + ages[first:, 0])
-        gamma[first:] = np.exp(events.gamma + ages[first:, 1])
-        amount = np.exp(events.again + ages[:, 2])
-        total = np.bincount(events.groups, amount).astype(np.float32)[events.groups]
-        again = amount * self._again_scale * (np.log1p(total) / np.maximum(total, TINY))
-        return alpha, gamma, again
+        return kernels.weights(
+            *(events.times_s, events.attention, events.alpha, events.gamma, events.again),
+            *(events.groups, self._ages, self._again_scale, as_of),
+        )
 
-    def _states(
-        self, values: Floats, event_types: npt.NDArray[np.int64], times_s: npt.NDArray[np.float64]
-    ) -> Floats:
-        """The transformer's output at every event, (…, n, dim), of one user or several."""
-        tensors = self._tensors
-        if not values.size:
-            return values
-        x = values @ self._input + tensors["type_embedding"][event_types]
-        gaps = np.full(times_s.shape, np.inf)
-        gaps[..., 1:] = times_s[..., 1:] - times_s[..., :-1]
-        x = _norm(x + at_knots(tensors["gap_embedding"], gaps), tensors, "input_norm")
-        if self._blocks:
-            for block, bias in zip(self._blocks, self._biases(times_s), strict=True):
-                x = block(x, bias)
-        return _norm(x, tensors, "output_norm")
-
-    def _biases(self, times_s: npt.NDArray[np.float64]) -> Sequence[Floats]:
-        """What rank and time between two events add to each block's logits, (…, heads, n, n)."""
-        between = times_s[..., :, None] - times_s[..., None, :]  # (…, n, n) seconds
-        low, share = _knots(between, len(self._ages))
-        count = times_s.shape[-1]
-        by_time = np.moveaxis(_between(self._time_bias, low, share), -1, -3)
-        bias = by_time + self._rank_bias[:, :count, :count]
-        heads = bias.shape[-3] // len(self._blocks)
-        return [bias[..., n * heads : (n + 1) * heads, :, :] for n in range(len(self._blocks))]
-
-
-def _causal(rank_bias: Floats) -> Floats:
-    """(heads, max_events, max_events): the bias of rank, and minus infinity for later events."""
-    ranks = np.arange(rank_bias.shape[1])
-    distance = ranks[:, None] - ranks[None, :]
-    return np.where(distance >= 0, rank_bias[:, np.maximum(distance, 0)], np.float32(-np.inf))
+    def _states(self, users: Sequence[EventArrays], starts: npt.NDArray[np.int64]) -> Floats:
+        """The transformer's output at every event, (E, dim), of all users' newest events."""
+        counts = np.diff(starts).tolist()
+        newest = [slice(len(one.rows) - n, None) for one, n in zip(users, counts, strict=True)]
+        kinds = np.concatenate([one.event_types[n] for one, n in zip(users, newest, strict=True)])
+        times = np.concatenate([one.times_s[n] for one, n in zip(users, newest, strict=True)])
+        x = np.concatenate([one.values for one in users]) @ self._input
+        first, last = self._norms
+        tables = self._tensors["type_embedding"], self._tensors["gap_embedding"]
+        kernels.add_types_and_gaps(x, kinds, times, starts, *tables)
+        kernels.normalise(x, *first)
+        places = kernels.places_between(times, starts, len(self._ages))
+        for block in self._blocks:
+            x = block(x, places, starts)
+        kernels.normalise(x, *last)
+        return x
 
 
 class _Block:
@@ -244,80 +185,41 @@ class _Block:
 
     def __init__(self, tensors: Mapping[str, Floats], name: str) -> None:
         part = {key[len(name) + 1 :]: tensor for key, tensor in tensors.items() if name in key}
-        self._part = part
+        self._norms = _norm_of(part, "norm_attention"), _norm_of(part, "norm_feed")
+        self._biases = part["rank_bias"], part["time_bias"]
         self._qkv, self._out = _columns(part["qkv.weight"]), _columns(part["out.weight"])
-        self._expand, self._contract = (
-            _columns(part["expand.weight"]),
-            _columns(part["contract.weight"]),
-        )
-        self._heads = len(part["rank_bias"])
+        self._expand, self._expand_bias = _columns(part["expand.weight"]), part["expand.bias"]
+        self._contract = _columns(part["contract.weight"])
+        self._contract_bias = part["contract.bias"]
 
-    def __call__(self, x: Floats, bias: Floats) -> Floats:
+    def __call__(
+        self, x: Floats, places: npt.NDArray[np.float64], starts: npt.NDArray[np.int64]
+    ) -> Floats:
         """One layer.
 
         Args:
-            x: (…, n, dim).
-            bias: (…, heads, n, n) float32, added to the logits.
+            x: (E, dim).
+            places: Among knots, the time between events: `interest_kernels.places_between`.
+            starts: (users + 1,).
         """
-        part = self._part
-        mixed = _norm(x, part, "norm_attention") @ self._qkv
-        mixed = mixed.reshape(*x.shape[:-1], 3, self._heads, -1)
-        query, key, value = (mixed[..., n, :, :].swapaxes(-3, -2) for n in range(3))
-        logits = query @ key.swapaxes(-2, -1) / np.float32(np.sqrt(query.shape[-1]))
-        logits += bias
-        attended = _softmax(np.asarray(logits, dtype=np.float32)) @ value  # (…, heads, n, ·)
-        merged = attended.swapaxes(-3, -2).reshape(x.shape)
-        x = np.asarray(x + merged @ self._out, dtype=np.float32)
-        hidden = _norm(x, part, "norm_feed") @ self._expand
-        hidden += part["expand.bias"]
-        np.maximum(hidden, 0, out=hidden)
-        return np.asarray(x + hidden @ self._contract + part["contract.bias"])
+        of_attention, of_feed = self._norms
+        normal = x.copy()
+        kernels.normalise(normal, *of_attention)
+        x = x + kernels.attend(normal @ self._qkv, places, starts, *self._biases) @ self._out
+        normal = x.copy()
+        kernels.normalise(normal, *of_feed)
+        hidden = normal @ self._expand
+        kernels.rectify(hidden, self._expand_bias)
+        x += hidden @ self._contract
+        x += self._contract_bias
+        return x
 
 
-def at_knots(table: Floats, seconds: npt.NDArray[np.float64]) -> Floats:
-    """A table read at a time span, linearly between knots that are even in log minutes.
-
-    Args:
-        table: (knots, …) float32; the first knot is 0 s, the last is three years and more.
-        seconds: (…) float64.
-
-    >>> at_knots(np.array([0, 1], np.float32), np.array([0.0, np.inf])).tolist()
-    [0.0, 1.0]
-    """
-    return _between(table, *_knots(seconds, len(table)))
-
-
-def _knots(seconds: npt.NDArray[np.float64], knots: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The knot below each time span, and the share of the knot above."""
-    position = np.log1p(np.maximum(seconds, 0.0) / MINUTE_S) * ((knots - 1) / LAST_KNOT)
-    position = np.minimum(position, knots - 1)
-    low = np.minimum(position.astype(np.int64), knots - 2)
-    return low, (position - low).astype(np.float32)
-
-
-def _between(table: Floats, low: npt.NDArray[np.int64], share: Floats) -> Floats:
-    """The table's value between two knots."""
-    if table.ndim > 1:
-        share = share[..., None]
-    steps = table[1:] - table[:-1]
-    return np.asarray(table.take(low, 0) + share * steps.take(low, 0))
-
-
-def _columns(weight: Floats) -> Floats:
+def _columns(weight: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """(in, out) of a layer's (out, in), as a product from the right wants it."""
     return np.ascontiguousarray(weight.T)
 
 
-def _norm(x: Floats, tensors: Mapping[str, Floats], name: str) -> Floats:
-    """Layer normalisation over the last axis."""
-    dim = np.float32(x.shape[-1])
-    centred = x - np.add.reduce(x, -1, keepdims=True) / dim
-    variance = np.vecdot(centred, centred)[..., None] / dim
-    centred /= np.sqrt(variance + np.float32(NORM_EPSILON))
-    return np.asarray(centred * tensors[f"{name}.weight"] + tensors[f"{name}.bias"])
-
-
-def _softmax(logits: Floats) -> Floats:
-    """Softmax over the last axis."""
-    powers = np.exp(logits - np.maximum.reduce(logits, -1, keepdims=True))
-    return np.asarray(powers / np.add.reduce(powers, -1, keepdims=True))
+def _norm_of(tensors: Mapping[str, Floats], name: str) -> tuple[Floats, Floats]:
+    """Weight and bias of a layer normalisation."""
+    return tensors[f"{name}.weight"], tensors[f"{name}.bias"]

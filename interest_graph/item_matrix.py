@@ -14,7 +14,14 @@ from .errors import CheckpointError
 if TYPE_CHECKING:
     from pathlib import Path
 
+FOLDED = "+"
 SPARE_ROWS = 1024
+
+
+def folds(models_dir: Path, model_version: str) -> dict[int, Path]:
+    """Directories of a model's folded item matrices by epoch."""
+    found = models_dir.glob(f"{model_version}{FOLDED}*")
+    return {int(path.name.rpartition(FOLDED)[2]): path for path in found}
 
 
 @dataclass(frozen=True, slots=True)

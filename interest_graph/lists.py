@@ -10,7 +10,7 @@ from .errors import InterestGraphError, InvalidInputError
 from .recommendation import Because, Query, Recommendations, RecommendedItem, WhyEmpty
 from .recommendation_id import AnswerContext
 from .scores import Scorer
-from .top_k import top_k_each
+from .top_k import top_k
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ class Lists:
         scorer = Scorer(matrix, interests)
         values = scorer.scores(self._view.barrier(self._now))
         lifted = [self._filter(*one) for one in zip(values, asked, interests, strict=True)]
-        chosen = top_k_each(values, [one.query.k for one in asked])
+        chosen = [top_k(own, one.query.k) for own, one in zip(values, asked, strict=True)]
         terms = scorer.terms(encoder, chosen)
         return [
             lift
@@ -121,14 +121,13 @@ class Lists:
 
         Here each is checked once more; none should be missing.
         """
-        of_events, entry_of = terms.of_events, self._view.eligible_entry
-        scores = (of_events.sum(0) + terms.bias).tolist()
+        entry_of, scores = self._view.eligible_entry, terms.scores.tolist()
         item_ids = [self._model.matrix.item_ids[row] for row in rows.tolist()]
         bonuses, reasons = [0.0] * len(rows), list[tuple[str, Because | None]]()
         if lifted is not None:
             bonuses = (lifted[rows] * declared_amount(felt)).tolist()
         if felt.events and item_ids:
-            best = of_events.argmax(0).tolist()
+            best = terms.best.tolist()
             because = {event: self._because(felt.events[event]) for event in set(best)}
             reasons = [("personal", because[event]) for event in best]
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .errors import DeltaGoneError, ModelNotReadyError
 from .interest_encoder import InterestEncoder
-from .item_matrix import ItemMatrix
+from .item_matrix import FOLDED, ItemMatrix, folds
 
 if TYPE_CHECKING:
     from .serving_state import Manifest, ServingState
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 FOLD_EVERY = 500
 """Deltas after which the item matrix is written anew."""
 MOST_DELTAS = 4 * FOLD_EVERY
-FOLDED = "+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +29,6 @@ class PublishedModel:
     model_version: str
     encoder: InterestEncoder
     matrix: ItemMatrix
-
-
-def folds(models_dir: Path, model_version: str) -> dict[int, Path]:
-    """Directories of a model's folded item matrices by epoch."""
-    found = models_dir.glob(f"{model_version}{FOLDED}*")
-    return {int(path.name.rpartition(FOLDED)[2]): path for path in found}
 
 
 class ModelShelf:

@@ -19,10 +19,10 @@ from .catch_up import CatchUp
 from .errors import StreamUnavailableError
 from .graph import learned, reads
 from .history import newest
+from .item_matrix import folds
 from .kept_user import KeptUser, KeptUsers
 from .partition import pages_of, partition_of
 from .pending import NOTHING, read_pending
-from .published_model import folds
 from .redis_client import script, translated
 from .serving_state import ServingState
 

@@ -162,7 +162,8 @@ class Recommender:
             if category:
                 values[~self.view.in_category(category)] = -np.inf
             return [
-                self._item(model, row, float(values[row]), "popular") for row in top_k(values, k)
+                self._item(model, row, float(values[row]), "popular")
+                for row in top_k(values, k).tolist()
             ]
 
     def similar(self, item_id: str, k: int) -> list[RecommendedItem]:
@@ -189,7 +190,7 @@ class Recommender:
             values[row] = -np.inf
             return [
                 self._item(model, found, float(values[found]), "similar")
-                for found in top_k(values, k)
+                for found in top_k(values, k).tolist()
             ]
 
     def _item(
@@ -220,7 +221,7 @@ class Recommender:
                     values[model.matrix.row_of[item_id]] = -np.inf
             items = [
                 self._item(model, row, float(values[row]), "popular")
-                for row in top_k(values, query.k)
+                for row in top_k(values, query.k).tolist()
             ]
         return Recommendations(
             uuid.uuid4().hex, model.model_version, 0, items, degraded=("serving_state",)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .dead_letters import DeadLetters
 from .documents import Documents
 from .event_stream import EventStream
-from .explain import Explainer
 from .graph.store import GraphStore
-from .published_model import ModelShelf
-from .recommend import Recommender
 from .redis_client import connect
 from .serving_state import ServingState
 
 if TYPE_CHECKING:
     import redis
 
+    from .explain import Explainer
+    from .recommend import Recommender
     from .settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """Everything an entry point works with.
 
@@ -34,8 +34,6 @@ class Services:
         users: The users' documents.
         serving: The serving state.
         graph: Neo4j.
-        recommender: Answers recommendations.
-        explainer: Explains them.
     """
 
     settings: Settings
@@ -46,8 +44,22 @@ class Services:
     users: Documents
     serving: ServingState
     graph: GraphStore
-    recommender: Recommender
-    explainer: Explainer
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """Answers recommendations; with it come the kernels, which take a second to load."""
+        from .published_model import ModelShelf  # noqa: PLC0415
+        from .recommend import Recommender  # noqa: PLC0415
+
+        shelf = ModelShelf(self.settings.models_dir, self.serving)
+        return Recommender(self.settings, self.serving, self.items, shelf)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Explains them."""
+        from .explain import Explainer  # noqa: PLC0415
+
+        return Explainer(self.recommender, self.serving, self.items)
 
     def close(self) -> None:
         """Close every connection."""
@@ -63,19 +75,13 @@ def build_services(settings: Settings) -> Services:
     """
     log = connect(settings.log_url, settings)
     serving_client = connect(settings.serving_url, settings)
-    serving = ServingState(serving_client, settings)
-    items = Documents(log, settings, "item")
-    shelf = ModelShelf(settings.models_dir, serving)
-    recommender = Recommender(settings, serving, items, shelf)
     return Services(
         settings=settings,
         log=log,
         events=EventStream(log, settings),
         dead_letters=DeadLetters(log, settings),
-        items=items,
+        items=Documents(log, settings, "item"),
         users=Documents(log, settings, "user"),
-        serving=serving,
+        serving=ServingState(serving_client, settings),
         graph=GraphStore(settings),
-        recommender=recommender,
-        explainer=Explainer(recommender, serving, items),
     )

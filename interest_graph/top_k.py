@@ -1,56 +1,57 @@
-"""The highest of many values, of several lists at once."""
+"""The highest of many values."""
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from .kernels import kernel
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    Floats = npt.NDArray[np.float32]
+    Ints = npt.NDArray[np.int64]
 
-LOWEST = np.finfo(np.float32).min
+BLOCK = 64
+"""Values that are compared at once with the lowest of those that are chosen so far."""
 
 
-def top_k(values: npt.NDArray[np.float32], k: int) -> list[int]:
+@kernel("i8[::1](f4[::1], i8)")
+def top_k(values: Floats, k: int) -> Ints:
     """Rows of the k highest values, best first, ties by row.
 
     Those at -inf, or that are no numbers, are never among them.
 
-    >>> top_k(np.array([1.0, -np.inf, 2.0, 2.0], np.float32), 3)
+    Args:
+        values: (n,).
+        k: How many, if there are as many.
+
+    >>> top_k(np.array([1.0, -np.inf, 2.0, 2.0], np.float32), 3).tolist()
     [2, 3, 0]
     """
-    (rows,) = top_k_each(values[None], [k])
-    chosen: list[int] = rows.tolist()
-    return chosen
-
-
-def top_k_each(values: npt.NDArray[np.float32], ks: Sequence[int]) -> list[npt.NDArray[np.int64]]:
-    """The same of several lists at once.
-
-    Of blocks of rows, k have a value at least as high as the k-th highest of their maxima: what is
-    lower is not looked at again. Rows that are as many apart as there are blocks make up a block:
-    their maxima are found side by side, a row of blocks at a time.
-
-    Args:
-        values: (lists, n).
-        ks: How many of each list; at least one.
-    """
-    lists, count = values.shape
-    k = min(max(ks), count)
-    if not k:
-        return [np.zeros(0, dtype=np.int64)] * lists
-    width = max(1, min(64, count // (4 * k)))
-    blocks = count // width
-    maxima = values[:, : blocks * width].reshape(lists, width, blocks).max(1)
-    maxima.partition(blocks - k)
-    if np.isnan(maxima[:, blocks - k :].max()):  # they count as the highest in a partition
-        return top_k_each(np.where(np.isnan(values), np.float32(-np.inf), values), ks)
-    lowest = np.maximum(maxima[:, blocks - k], LOWEST)
-    best = np.flatnonzero(values >= lowest[:, None])
-    found = best // count
-    rows = best[np.lexsort((-values.ravel()[best], found))] - found * count
-    bounds = pairwise([0, *accumulate(np.bincount(found, minlength=lists).tolist())])
-    return [rows[start:end][:k] for (start, end), k in zip(bounds, ks, strict=True)]
+    k = max(min(k, len(values)), 0)
+    rows, best, found = np.empty(k, np.int64), np.empty(k, np.float32), 0
+    if k == 0:
+        return rows
+    lowest = np.float32(-np.inf)  # what a value must exceed
+    for start in range(0, len(values), BLOCK):
+        block = values[start : start + BLOCK]
+        above = 0
+        for value in block:
+            above += value > lowest
+        if not above:
+            continue
+        for place in range(len(block)):
+            value = block[place]
+            if not value > lowest:
+                continue
+            found = min(found + 1, k)
+            at = found - 1
+            while at > 0 and best[at - 1] < value:
+                rows[at], best[at] = rows[at - 1], best[at - 1]
+                at -= 1
+            rows[at], best[at] = start + place, value
+            if found == k:
+                lowest = best[k - 1]
+    return rows[:found]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from interest_graph.interaction_graph import DAY_S
-from interest_graph.interest_encoder import LAST_KNOT, MINUTE_S
+from interest_graph.interest_kernels import LAST_KNOT, MINUTE_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt

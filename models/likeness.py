@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from interest_graph.top_k import top_k_each
+from interest_graph.top_k import top_k
 
 from .threads import in_threads
 from .words import learn_vocabulary, word_links
@@ -76,7 +76,7 @@ def lenders_of_each(
 
 def _shares(like: Floats, most: int) -> Matrix:
     """The shares of the most alike, from likeness (rows, items) that is positive or -inf."""
-    best = top_k_each(like, [most] * len(like))
+    best = [top_k(own, most) for own in like]
     row, column = np.repeat(np.arange(len(like)), [len(one) for one in best]), np.concatenate(best)
     share = like[row, column] ** SHARPNESS
     total = np.bincount(row, share, len(like))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from interest_graph.interest_encoder import MINUTE_S
+from interest_graph.interest_kernels import MINUTE_S
 
 from .item_table import expand
 from .sequences import newest_windows

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from interest_graph.interest_encoder import MINUTE_S
+from interest_graph.interest_kernels import MINUTE_S
 
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph

@@ -47,7 +47,7 @@ def worker_names(settings: Settings) -> tuple[str, ...]:
 def api_command(settings: Settings) -> tuple[str, ...]:
     """Arguments that serve the REST API."""
     return (
-        *("granian", "--interface", "asginl", "--factory", "api.gateway:create_gateway"),
+        *("api", "--interface", "asginl", "--factory", "api.gateway:create_gateway"),
         *("--host", settings.api_host, "--port", str(settings.api_port)),
         *("--workers", str(settings.api_workers), "--no-ws", "--http", "1"),
         *("--http1-header-read-timeout", HEADER_TIMEOUT_MS, "--http1-buffer-size", HEADER_BYTES),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from interest_graph.top_k import top_k_each
+from interest_graph.top_k import top_k
 
 if TYPE_CHECKING:
     from interest_graph.interaction_graph import InteractionGraph
@@ -129,7 +129,7 @@ def rank(ranker: Ranker, cases: Cases, deep_k: int) -> Ranking:
                 eligible[~cases.candidates] = -np.inf
             if cases.exclude_seen:
                 eligible[seen] = -np.inf
-            (best,) = top_k_each(eligible[None], [deep_k])
+            best = top_k(eligible, deep_k)
             top[place, : len(best)] = best
             parts.append((targets, *_ranks(eligible, targets, seen)))
             place += 1

@@ -42,7 +42,8 @@ def test_services_use_the_same_entry_points(
     local = next(p for p in programs(StackPaths(tmp_path), Settings()) if p.name == name)
     in_compose = services[name]["command"]
     wanted = [argument for argument in local.command if argument != sys.executable]
-    wanted = ["python", *wanted] if wanted[1] == "workers.ingest" else wanted[1:]
+    ours = wanted[1] in {"workers.ingest", "api"}
+    wanted = ["python", *wanted] if ours else wanted[1:]
     own = {"127.0.0.1", "0.0.0.0", "8000", "1", "${INTEREST_GRAPH_API_WORKERS:-2}"}  # noqa: S104
     assert [a for a in in_compose if a not in own] == [a for a in wanted if a not in own]
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from interest_graph.errors import CheckpointError
 from interest_graph.history import HistoryEvent
 from interest_graph.interest import encode, interest, interest_at, interests
-from interest_graph.interest_encoder import InterestEncoder, at_knots
+from interest_graph.interest_encoder import InterestEncoder
+from interest_graph.interest_kernels import knot_of, knot_place
 from interest_graph.item_matrix import ItemDelta, ItemMatrix
 
 DIM, EVENTS, AGAIN, HEADS, TYPES, KNOTS, ITEMS = 8, 6, 15, 2, 3, 5, 12
@@ -163,10 +164,18 @@ def test_an_encoded_history_fits_until_what_it_was_read_from_changes() -> None:
     assert encode(encoder, matrix, history).fits(matrix)
 
 
+def read_at(table: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """A table read at time spans, by the kernels."""
+    read = []
+    for low, share in (knot_of(knot_place(one, len(table)), len(table)) for one in seconds):
+        read.append(table[low] + share * (table[low + 1] - table[low]))
+    return np.array(read)
+
+
 def test_a_table_is_read_linearly_in_log_minutes() -> None:
     """Zero reads the first knot, three years and more the last, time never reads outside."""
     table = np.array([[1.0], [2.0], [4.0]], np.float32)
-    read = at_knots(table, np.array([-5.0, 0.0, np.expm1(np.log1p(1_576_800) / 2) * 60, 1e12]))
+    read = read_at(table, np.array([-5.0, 0.0, np.expm1(np.log1p(1_576_800) / 2) * 60, 1e12]))
     np.testing.assert_allclose(read[:, 0], [1, 1, 2, 4], rtol=1e-6)
 
 

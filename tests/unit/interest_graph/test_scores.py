@@ -41,11 +41,11 @@ def test_terms_are_the_same_bits_alone_and_among_others(
             np.testing.assert_array_equal(terms.interest[:, place], alone.interest)
             np.testing.assert_array_equal(terms.item_graph[:, place], alone.item_graph)
             np.testing.assert_array_equal(terms.edge_weight[:, place], alone.edge_weight)
-            assert terms.bias[place] == alone.bias
             total = alone.interest.sum() + alone.item_graph.sum() + alone.bias
             assert alone.score == pytest.approx(total, rel=1e-9)
-            exact = terms.of_events.sum(0) + terms.bias
-            assert alone.score == pytest.approx(exact[place], rel=1e-12)
+            assert alone.score == pytest.approx(terms.scores[place], rel=1e-12)
+            said = alone.interest + alone.item_graph
+            assert terms.best[place] == (said.argmax() if len(said) else 0)
 
 
 @given(st.lists(histories, min_size=1, max_size=4), st.integers(0, 5))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from interest_graph import interest_encoder as serving
 from models.interest_encoder import InterestEncoder, InterestEncoderConfig, at_knots
+from tests.unit.interest_graph.test_interest import read_at
 
 CONFIG = InterestEncoderConfig(
     dim=16, max_events=12, again_events=13, event_weights=(0.1, 0.5, 1.0)
@@ -184,7 +185,7 @@ def test_both_read_tables_of_time_alike(knots: int) -> None:
     table = np.random.default_rng(0).normal(0, 1, (knots, 3)).astype(np.float32)
     seconds = np.array([-1.0, 0.0, 59.0, 1e4, 1e7, 1e12, np.inf])
     ours = at_knots(torch.from_numpy(table), torch.from_numpy(seconds)).numpy()
-    np.testing.assert_allclose(ours, serving.at_knots(table, seconds), atol=1e-6)
+    np.testing.assert_allclose(ours, read_at(table, seconds), atol=1e-6)
 
 
 def test_a_thing_taken_long_ago_is_forgotten_slower_the_older_it_is() -> None:

@@ -1,0 +1,43 @@
+"""How kernels are compiled: loops over arrays that are too small for NumPy.
+
+NumPy takes a microsecond for a step, however few numbers it is about, and several when the process
+was just woken; a list needed some three hundred steps. A kernel is a loop in Python that Numba
+compiles once and keeps on disk ([ADR 0025](../docs/adr/0025-kernels.md)). Kernels are in
+`interest_kernels.py`, `score_kernels.py` and `top_k.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+import numba
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ANY_ORDER = frozenset({"reassoc", "contract", "nsz"})
+"""Leaves to the compiler in which order numbers are added: several at once, rounded otherwise."""
+
+
+def kernel(
+    signature: str, *, any_order: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Compile a function when it is defined, for arguments of these types alone.
+
+    Args:
+        signature: As Numba writes types; other arguments are a TypeError.
+        any_order: Whether sums may be added in any order.
+    """
+    fastmath = set(ANY_ORDER) if any_order else False
+
+    def compiled(function: Callable[P, R]) -> Callable[P, R]:
+        try:
+            found = numba.njit(signature, cache=True, fastmath=fastmath)(function)
+        except RuntimeError:  # no folder can be written to: every process compiles for itself
+            found = numba.njit(signature, fastmath=fastmath)(function)
+        return cast("Callable[P, R]", found)
+
+    return compiled
