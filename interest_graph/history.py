@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct(">HIBBB")
 _TAIL = struct.Struct(">HIH")
+HEAD_BYTES, TAIL_BYTES = _HEAD.size, _TAIL.size
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,16 +76,25 @@ class History(Sequence[HistoryEvent]):
     Args:
         packed: The events, oldest first.
         starts: (m,) int64, where each event begins; of all events by default.
+        whole: Whether `starts` are of all events.
 
     >>> History(pack([HistoryEvent(1_700_000_000_000, "e-1", "lamp", 3)]))[0].item_id
     'lamp'
     """
 
-    __slots__ = ("_starts", "packed")
+    __slots__ = ("_starts", "_whole", "packed")
 
-    def __init__(self, packed: bytes, starts: npt.NDArray[np.int64] | None = None) -> None:
-        self.packed = packed
-        self._starts = np.array(_starts(packed), dtype=np.int64) if starts is None else starts
+    def __init__(
+        self, packed: bytes, starts: npt.NDArray[np.int64] | None = None, *, whole: bool = False
+    ) -> None:
+        self.packed, self._starts, self._whole = packed, starts, whole or starts is None
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """(m,) int64, where each event begins."""
+        if self._starts is None:
+            self._starts = np.array(_starts(self.packed), dtype=np.int64)
+        return self._starts
 
     @classmethod
     def of(cls, events: Iterable[HistoryEvent]) -> Self:
@@ -93,7 +103,7 @@ class History(Sequence[HistoryEvent]):
 
     def __len__(self) -> int:
         """Number of events."""
-        return len(self._starts)
+        return len(self.starts)
 
     @overload
     def __getitem__(self, place: int) -> HistoryEvent: ...
@@ -103,27 +113,26 @@ class History(Sequence[HistoryEvent]):
         """The event at a place, or the events of a slice."""
         if isinstance(place, slice):
             return tuple(self[one] for one in range(len(self))[place])
-        return _event(self.packed, int(self._starts[place]))[0]
+        return _event(self.packed, int(self.starts[place]))[0]
 
-    def columns(self) -> tuple[list[int], list[int], list[str]]:
-        """Times in milliseconds since 1970, codes of the types, and items' ids."""
-        times, types, item_ids = [], [], []
-        for start in self._starts.tolist():
-            high, low, event_type, event_length, item_length = _HEAD.unpack_from(self.packed, start)
-            times.append((high << 32) | low)
-            types.append(event_type)
-            first = start + _HEAD.size + event_length
-            item_ids.append(self.packed[first : first + item_length].decode())
-        return times, types, item_ids
+    def names(self, place: int) -> tuple[str, str, int]:
+        """Event's id, item's id and type's code of the event at a place, which is all of it made.
 
-    def only(self, places: Sequence[int]) -> History:
-        """The events at these places, ascending."""
-        return History(self.packed, self._starts[places])
+        >>> History(pack([HistoryEvent(1_700_000_000_000, "e-1", "lamp", 3)])).names(0)
+        ('e-1', 'lamp', 3)
+        """
+        start = int(self.starts[place])
+        event_type, event_length, item_length = self.packed[start + 6 : start + _HEAD.size]
+        middle = start + _HEAD.size + event_length
+        event_id = self.packed[start + _HEAD.size : middle].decode()
+        return event_id, self.packed[middle : middle + item_length].decode(), event_type
 
     def pack(self) -> bytes:
         """Exactly its events, packed."""
-        stops = self._starts + [_length(self.packed, start) for start in self._starts.tolist()]
-        pairs = zip(self._starts.tolist(), stops.tolist(), strict=True)
+        if self._whole:
+            return self.packed
+        stops = self.starts + [_length(self.packed, start) for start in self.starts.tolist()]
+        pairs = zip(self.starts.tolist(), stops.tolist(), strict=True)
         return b"".join(self.packed[start:stop] for start, stop in pairs)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import interest_kernels as kernels
-from .history import History
+from .history import History, pack
 from .interest_encoder import EventArrays
 from .interest_kernels import MINUTE_S
 
@@ -81,7 +81,7 @@ class Interest:
     again: Floats
     embedding: Floats
     query: Floats
-    events: Sequence[HistoryEvent]
+    events: History
     first: int
 
 
@@ -116,19 +116,22 @@ def _readable(
     encoder: InterestEncoder, matrix: ItemMatrix, history: Sequence[HistoryEvent]
 ) -> tuple[EventArrays, History, int | None]:
     """The events that count, as arrays and as they are, and `unknown` of `EncodedHistory`."""
-    packed = history if isinstance(history, History) else History.of(history)
-    times, types, item_ids = packed.columns()
-    known = [
-        (place, matrix.row_of[item_id], event_type)
-        for place, (item_id, event_type) in enumerate(zip(item_ids, types, strict=True))
-        if item_id in matrix.row_of and event_type < encoder.event_types
+    raw = history.pack() if isinstance(history, History) else pack(sorted(history))
+    row_of = matrix.row_of
+    starts, times_ms, kinds, begins, ends = kernels.columns(np.frombuffer(raw, np.uint8))
+    ids = [
+        raw[begin:end].decode() for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
     ]
-    newest = np.array(known[-encoder.again_events :], dtype=np.int64).reshape(-1, 3)
-    places, rows, kinds = np.ascontiguousarray(newest.T)
-    values = np.asarray(matrix.embeddings[rows[-encoder.max_events :]])
-    events = EventArrays(rows, values, kinds, np.array(times, dtype=np.float64)[places] / 1000)
-    unknown = None if len(known) == len(packed) else len(matrix.item_ids)
-    return events, packed.only(places), unknown
+    rows = np.array([row_of.get(item_id, -1) for item_id in ids], dtype=np.int64)
+    known = (rows >= 0) & (kinds < encoder.event_types)
+    unknown = None if known.all() else len(matrix.item_ids)
+    counted = np.flatnonzero(known)[-encoder.again_events :]
+    whole = len(counted) == len(rows)
+    if not whole:
+        starts, times_ms, kinds, rows = (one[counted] for one in (starts, times_ms, kinds, rows))
+    values = matrix.embeddings[rows[-encoder.max_events :]]
+    events = EventArrays(rows, values, kinds, times_ms / 1000)
+    return events, History(raw, starts, whole=whole), unknown
 
 
 def interest_at(encoder: InterestEncoder, history: EncodedHistory, as_of: int) -> Interest:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from .history import HEAD_BYTES, TAIL_BYTES
 from .kernels import kernel
 
 if TYPE_CHECKING:
@@ -23,6 +24,39 @@ MINUTE_S = 60
 LAST_KNOT = float(np.log1p(3 * 365 * 24 * 60))
 NORM_EPSILON = np.float32(1e-5)
 TINY = np.float32(1e-20)
+
+
+@kernel("Tuple((i8[::1], i8[::1], i8[::1], i8[::1], i8[::1]))(Array(uint8, 1, 'C', readonly=True))")
+def columns(packed: npt.NDArray[np.uint8]) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+    """The events of a packed history (see `history.py`), m of them.
+
+    Args:
+        packed: The bytes.
+
+    Returns:
+        (m,) each: where events begin, when they happened in milliseconds since 1970, codes of their
+        types, and where their items' ids begin and end.
+    """
+    count, start = 0, 0
+    while start < len(packed):
+        start += HEAD_BYTES + TAIL_BYTES + packed[start + 7] + packed[start + 8]
+        count += 1
+    starts, times, kinds = (
+        np.empty(count, np.int64),
+        np.empty(count, np.int64),
+        np.empty(count, np.int64),
+    )
+    begins, ends = np.empty(count, np.int64), np.empty(count, np.int64)
+    start = 0
+    for event in range(count):
+        time = np.int64(0)
+        for byte in range(6):
+            time = time << 8 | np.int64(packed[start + byte])
+        starts[event], times[event], kinds[event] = start, time, packed[start + 6]
+        begins[event] = start + HEAD_BYTES + packed[start + 7]
+        ends[event] = begins[event] + packed[start + 8]
+        start = ends[event] + TAIL_BYTES
+    return starts, times, kinds, begins, ends
 
 
 @kernel("f8(f8, i8)")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .catalogue_view import CatalogueView, Rows
-    from .history import HistoryEvent
     from .interest import Interest
     from .interest_encoder import Floats
     from .published_model import PublishedModel
@@ -128,7 +127,7 @@ class Lists:
             bonuses = (lifted[rows] * declared_amount(felt)).tolist()
         if felt.events and item_ids:
             best = terms.best.tolist()
-            because = {event: self._because(felt.events[event]) for event in set(best)}
+            because = {event: self._because(*felt.events.names(event)) for event in set(best)}
             reasons = [("personal", because[event]) for event in best]
         else:
             reasons = [("cold_start" if bonus else "popular", None) for bonus in bonuses]
@@ -185,11 +184,6 @@ class Lists:
             excluded=int((candidates & eligible & ~seen & excluded).sum()),
         )
 
-    def _because(self, event: HistoryEvent) -> Because:
+    def _because(self, event_id: str, item_id: str, event_type: int) -> Because:
         """An event as a reason."""
-        return Because(
-            event_id=event.event_id,
-            event_type=self._types[event.event_type],
-            item_id=event.item_id,
-            title=self._view.title(event.item_id),
-        )
+        return Because(event_id, self._types[event_type], item_id, self._view.title(item_id))
