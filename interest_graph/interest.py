@@ -1,4 +1,4 @@
-"""The interest of a user, in NumPy, as every answer to a request computes it.
+"""The interest of a user, as every answer to a request computes it.
 
 An interest is an attention-weighted sum of the embeddings of the items of a user's newest events;
 a score is a sum of terms, each of one event and one path of the graph:
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import interest_kernels as kernels
-from .history import History, pack
+from .history import HEAD_BYTES, TAIL_BYTES, History, pack
 from .interest_encoder import EventArrays
 from .interest_kernels import MINUTE_S
 
@@ -118,7 +118,9 @@ def _readable(
     """The events that count, as arrays and as they are, and `unknown` of `EncodedHistory`."""
     raw = history.pack() if isinstance(history, History) else pack(sorted(history))
     row_of = matrix.row_of
-    starts, times_ms, kinds, begins, ends = kernels.columns(np.frombuffer(raw, np.uint8))
+    starts, times_ms, kinds, begins, ends = kernels.columns(
+        np.frombuffer(raw, np.uint8), HEAD_BYTES, TAIL_BYTES
+    )
     ids = [
         raw[begin:end].decode() for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The interest encoder in NumPy: what a model makes of a user's events.
+"""The interest encoder that serves: what a model makes of a user's events.
 
 `models/interest_encoder.py` trains it and is this file's twin. What does not depend on the moment
 is computed once a history (`InterestEncoder.encode`); ages enter afterwards, by tables.

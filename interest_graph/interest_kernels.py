@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .history import HEAD_BYTES, TAIL_BYTES
 from .kernels import kernel
 
 if TYPE_CHECKING:
@@ -26,12 +25,19 @@ NORM_EPSILON = np.float32(1e-5)
 TINY = np.float32(1e-20)
 
 
-@kernel("Tuple((i8[::1], i8[::1], i8[::1], i8[::1], i8[::1]))(Array(uint8, 1, 'C', readonly=True))")
-def columns(packed: npt.NDArray[np.uint8]) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+@kernel(
+    "Tuple((i8[::1], i8[::1], i8[::1], i8[::1], i8[::1]))"
+    "(Array(uint8, 1, 'C', readonly=True), i8, i8)"
+)
+def columns(
+    packed: npt.NDArray[np.uint8], head: int, tail: int
+) -> tuple[Ints, Ints, Ints, Ints, Ints]:
     """The events of a packed history (see `history.py`), m of them.
 
     Args:
         packed: The bytes.
+        head: Bytes of an event before its ids.
+        tail: Bytes after them.
 
     Returns:
         (m,) each: where events begin, when they happened in milliseconds since 1970, codes of their
@@ -39,7 +45,7 @@ def columns(packed: npt.NDArray[np.uint8]) -> tuple[Ints, Ints, Ints, Ints, Ints
     """
     count, start = 0, 0
     while start < len(packed):
-        start += HEAD_BYTES + TAIL_BYTES + packed[start + 7] + packed[start + 8]
+        start += head + tail + packed[start + 7] + packed[start + 8]
         count += 1
     starts, times, kinds = (
         np.empty(count, np.int64),
@@ -53,9 +59,9 @@ def columns(packed: npt.NDArray[np.uint8]) -> tuple[Ints, Ints, Ints, Ints, Ints
         for byte in range(6):
             time = time << 8 | np.int64(packed[start + byte])
         starts[event], times[event], kinds[event] = start, time, packed[start + 6]
-        begins[event] = start + HEAD_BYTES + packed[start + 7]
+        begins[event] = start + head + packed[start + 7]
         ends[event] = begins[event] + packed[start + 8]
-        start = ends[event] + TAIL_BYTES
+        start = ends[event] + tail
     return starts, times, kinds, begins, ends
 
 

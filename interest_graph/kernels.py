@@ -4,6 +4,9 @@ NumPy takes a microsecond for a step, however few numbers it is about, and sever
 was just woken; a list needed some three hundred steps. A kernel is a loop in Python that Numba
 compiles once and keeps on disk ([ADR 0025](../docs/adr/0025-kernels.md)). Kernels are in
 `interest_kernels.py`, `score_kernels.py` and `top_k.py`.
+
+What is on disk is good until the kernel's own file changes. So a kernel uses no constant of another
+file, and after a change of this one `__pycache__` has to go.
 """
 
 from __future__ import annotations
