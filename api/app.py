@@ -74,6 +74,7 @@ def create_app(services: Services | None = None, keys: ApiKeyStore | None = None
     if services is None:
         services = build_services(load_settings())
         _check_log(services)
+        _ = services.explainer  # with its recommender: no request waits for them to be made
     settings = services.settings
     configure_logs(settings.log_level)
     app = _bare_app()

@@ -16,7 +16,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -96,11 +96,6 @@ class History(Sequence[HistoryEvent]):
             self._starts = np.array(_starts(self.packed), dtype=np.int64)
         return self._starts
 
-    @classmethod
-    def of(cls, events: Iterable[HistoryEvent]) -> Self:
-        """The history of events in any order."""
-        return cls(pack(sorted(events)))
-
     def __len__(self) -> int:
         """Number of events."""
         return len(self.starts)
@@ -116,7 +111,7 @@ class History(Sequence[HistoryEvent]):
         return _event(self.packed, int(self.starts[place]))[0]
 
     def names(self, place: int) -> tuple[str, str, int]:
-        """Event's id, item's id and type's code of the event at a place, which is all of it made.
+        """Event's id, item's id and type's code at a place, without making the whole event.
 
         >>> History(pack([HistoryEvent(1_700_000_000_000, "e-1", "lamp", 3)])).names(0)
         ('e-1', 'lamp', 3)

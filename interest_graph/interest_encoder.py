@@ -19,7 +19,7 @@ from . import interest_kernels as kernels
 from .errors import CheckpointError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 Floats = npt.NDArray[np.float32]
@@ -78,7 +78,9 @@ class InterestEncoder:
 
     def __init__(self, tensors: Mapping[str, Floats]) -> None:
         # Their own: those of a file are read-only, which is another type for a kernel.
-        self._tensors = {name: np.array(tensor, np.float32) for name, tensor in tensors.items()}
+        self._tensors = {
+            name: np.array(tensor, np.float32, order="C") for name, tensor in tensors.items()
+        }
         try:
             self.score_map = self._tensors["score_map"]
             self.max_events = len(self._tensors["alpha_rank"])
@@ -106,9 +108,37 @@ class InterestEncoder:
             )
             names = {name.split(".")[1] for name in self._tensors if name.startswith("blocks.")}
             self._blocks = [_Block(self._tensors, f"blocks.{n}") for n in range(len(names))]
+            self._check_shapes(names)
         except KeyError as error:
             msg = f"interest encoder: no tensor {error}"
             raise CheckpointError(msg) from error
+        except ValueError as error:
+            msg = f"interest encoder: {error}"
+            raise CheckpointError(msg) from error
+
+    def _check_shapes(self, blocks: Iterable[str]) -> None:
+        """See that tables are as long as the kernels, which check nothing, take them to be.
+
+        Raises:
+            ValueError: One is not.
+        """
+        dim, types, ranks, knots = self.dim, self.event_types, self.max_events, len(self._ages)
+        wanted: dict[str, tuple[int, ...]] = {"alpha_rank": (ranks,), "gamma_rank": (ranks,)}
+        wanted |= {f"{name}_type": (types,) for name in ("alpha", "gamma", "again")}
+        wanted |= {"type_embedding": (types, dim), "score_map": (dim, dim)}
+        wanted |= {"gap_embedding": (knots, dim), "query_age": (knots, dim)}
+        wanted |= {name: (dim,) for name in self._tensors if "norm" in name}
+        for block in blocks:
+            heads = len(self._tensors[f"blocks.{block}.rank_bias"])
+            wanted[f"blocks.{block}.rank_bias"] = (heads, ranks)
+            wanted[f"blocks.{block}.time_bias"] = (knots, heads)
+        for name, shape in wanted.items():
+            if self._tensors[name].shape != shape:
+                msg = f"{name} has the shape {self._tensors[name].shape}, not {shape}"
+                raise ValueError(msg)
+        if knots < 2 or not len(self._tensors["again_rank"]):  # noqa: PLR2004 a time is between two
+            msg = "a table of times or of ranks is too short"
+            raise ValueError(msg)
 
     @classmethod
     def load(cls, directory: Path) -> Self:

@@ -42,11 +42,16 @@ def columns(
     Returns:
         (m,) each: where events begin, when they happened in milliseconds since 1970, codes of their
         types, and where their items' ids begin and end.
+
+    Raises:
+        ValueError: The last event is cut off.
     """
     count, start = 0, 0
-    while start < len(packed):
+    while start + head <= len(packed):
         start += head + tail + packed[start + 7] + packed[start + 8]
         count += 1
+    if start != len(packed):
+        raise ValueError("a history that is cut off")
     starts, times, kinds = (
         np.empty(count, np.int64),
         np.empty(count, np.int64),

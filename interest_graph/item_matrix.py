@@ -91,6 +91,9 @@ class ItemMatrix:
         bias: (n,) float32.
         neighbor_rows: (n, width) int32: rows of the items that row's item leads to, -1 for none.
         neighbor_weights: (n, width) float32.
+
+    Raises:
+        CheckpointError: The arrays are not of these types and shapes, or an edge leads nowhere.
     """
 
     def __init__(
@@ -105,6 +108,14 @@ class ItemMatrix:
         rows = {len(item_ids), len(embeddings), len(bias), len(neighbor_rows)}
         if len(rows) != 1 or neighbor_rows.shape != neighbor_weights.shape:
             msg = "item matrix: the arrays differ in length"
+            raise CheckpointError(msg)
+        for array in (embeddings, bias, neighbor_rows, neighbor_weights):
+            wanted = np.int32 if array is neighbor_rows else np.float32
+            if array.dtype != wanted or not array.flags.c_contiguous:
+                msg = f"item matrix: an array is not of {np.dtype(wanted)}, row by row"
+                raise CheckpointError(msg)
+        if neighbor_rows.size and not -1 <= neighbor_rows.min() <= neighbor_rows.max() < len(bias):
+            msg = f"item matrix: an edge leads to none of the {len(bias)} rows"
             raise CheckpointError(msg)
         self.model_version = model_version
         self.epoch = 0

@@ -6,7 +6,10 @@ compiles once and keeps on disk ([ADR 0025](../docs/adr/0025-kernels.md)). Kerne
 `interest_kernels.py`, `score_kernels.py` and `top_k.py`.
 
 What is on disk is good until the kernel's own file changes. So a kernel uses no constant of another
-file, and after a change of this one `__pycache__` has to go.
+file, and after a change of this one what is on disk has to go (`make clean`). Where it cannot be
+read or written every process compiles for itself. Nothing checks the bounds of a kernel's arrays:
+whoever lets arrays in from a file or the network checks them there (`ItemMatrix`,
+`InterestEncoder`, `columns`).
 """
 
 from __future__ import annotations
@@ -14,12 +17,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 import numba
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_log = structlog.get_logger(__name__)
 
 ANY_ORDER = frozenset({"reassoc", "contract", "nsz"})
 """Leaves to the compiler in which order numbers are added: several at once, rounded otherwise."""
@@ -39,8 +45,9 @@ def kernel(
     def compiled(function: Callable[P, R]) -> Callable[P, R]:
         try:
             found = numba.njit(signature, cache=True, fastmath=fastmath)(function)
-        except RuntimeError:  # no folder can be written to: every process compiles for itself
+        except Exception as error:  # noqa: BLE001 a full disk, a damaged file, no folder at all
             found = numba.njit(signature, fastmath=fastmath)(function)
+            _log.warning("kernel_not_kept", kernel=function.__qualname__, error=repr(error))
         return cast("Callable[P, R]", found)
 
     return compiled

@@ -58,21 +58,19 @@ def add_edges(
                 values[row] += gamma[event] * neighbor_weights[own, edge]
 
 
-@kernel("Tuple((f8[:, ::1], i4[::1]))(i8[::1], f4[:, ::1], f8[:, ::1])")
-def mapped_items(chosen: Ints, embeddings: Floats, columns: Doubles) -> tuple[Doubles, Rows]:
-    """(dim, k) M v_i of k items side by side, and (n,) each item's place among them, from 1."""
+@kernel("f8[:, ::1](i8[::1], f4[:, ::1], f8[:, ::1])")
+def mapped_items(chosen: Ints, embeddings: Floats, columns: Doubles) -> Doubles:
+    """(dim, k) M v_i of k items, side by side."""
     dim = embeddings.shape[1]
     mapped = np.empty((dim, len(chosen)))
-    place_of = np.zeros(len(embeddings), np.int32)
     for place in range(len(chosen)):
         row, image = chosen[place], np.zeros(dim)
-        place_of[row] = place + 1
         for other in range(dim):
             number = np.float64(embeddings[row, other])
             for axis in range(dim):
                 image[axis] += columns[other, axis] * number
         mapped[:, place] = image
-    return mapped, place_of
+    return mapped
 
 
 @kernel(
@@ -122,11 +120,12 @@ def edge_terms(
 
 @kernel(
     "Tuple((f8[:, ::1], f8[:, ::1], f8[:, ::1], f8[::1], i8[::1]))"
-    "(i8[::1], f4[:, ::1], f4[::1], f8[:, ::1], i8[::1], i8, f4[::1], f4[::1], f4[::1],"
+    "(i8[::1], i4[::1], f4[:, ::1], f4[::1], f8[:, ::1], i8[::1], i8, f4[::1], f4[::1], f4[::1],"
     " i4[:, ::1], f4[:, ::1], f4[::1])"
 )
 def terms(
     chosen: Ints,
+    place_of: Rows,
     embeddings: Floats,
     bias: Floats,
     columns: Doubles,
@@ -143,6 +142,7 @@ def terms(
 
     Args:
         chosen: (k,) rows of the items, each once.
+        place_of: (n,) zeros, and zeros again afterwards.
         embeddings: (n, dim).
         bias: (n,).
         columns: (dim, dim), the columns of M one after another.
@@ -159,10 +159,14 @@ def terms(
         The fields of `Terms`.
     """
     k, count = len(chosen), len(rows)
-    mapped, place_of = mapped_items(chosen, embeddings, columns)
+    mapped = mapped_items(chosen, embeddings, columns)
+    for place in range(k):
+        place_of[chosen[place]] = place + 1
     graph, weight = edge_terms(
         place_of, k, rows, first, gamma, again, neighbor_rows, neighbor_weights, own_weights
     )
+    for row in chosen:
+        place_of[row] = 0
     felt, scores, best = np.zeros((count, k)), np.zeros(k), np.zeros(k, np.int64)
     for event in range(first, count):
         for axis in range(len(mapped)):

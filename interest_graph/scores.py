@@ -116,7 +116,8 @@ class Scorer:
             encoder: The model's.
             chosen: For each interest rows of items.
         """
-        items = self._matrix.embeddings, self._matrix.bias, encoder.exact_columns
+        place_of = np.zeros(len(self._matrix.item_ids), np.int32)
+        items = place_of, self._matrix.embeddings, self._matrix.bias, encoder.exact_columns
         return [
             Terms(
                 *kernels.terms(

@@ -223,7 +223,7 @@ class InterestEncoder(nn.Module):
 
 
 def at_knots(table: Tensor, seconds: Tensor) -> Tensor:
-    """A table read at time spans, as `interest_graph.interest_encoder.at_knots` does."""
+    """A table read at time spans, as `interest_graph.interest_kernels` does."""
     low, share = _knot_places(seconds, len(table))
     return _between(table, low, share)
 

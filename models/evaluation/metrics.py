@@ -129,7 +129,7 @@ def rank(ranker: Ranker, cases: Cases, deep_k: int) -> Ranking:
                 eligible[~cases.candidates] = -np.inf
             if cases.exclude_seen:
                 eligible[seen] = -np.inf
-            best = top_k(eligible, deep_k)
+            best = top_k(eligible.astype(np.float32, copy=False), deep_k)
             top[place, : len(best)] = best
             parts.append((targets, *_ranks(eligible, targets, seen)))
             place += 1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interest_graph.errors import CheckpointError
-from interest_graph.history import HistoryEvent
+from interest_graph.history import History, HistoryEvent, pack
 from interest_graph.interest import encode, interest, interest_at, interests
 from interest_graph.interest_encoder import InterestEncoder
 from interest_graph.interest_kernels import knot_of, knot_place
@@ -114,7 +114,7 @@ def test_an_interest_is_a_pure_function(history: list[HistoryEvent], random: obj
 @given(st.lists(st.lists(events, max_size=20), max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_several_users_are_read_as_each(users: list[list[HistoryEvent]]) -> None:
-    """Padding, the number of users and their order change no more than rounding does."""
+    """The number of users and their order change no more than rounding does."""
     encoder, matrix = make_encoder(), make_matrix()
     together = interests(encoder, matrix, users, NOW)
     for history, one in zip(users, together, strict=True):
@@ -177,6 +177,26 @@ def test_a_table_is_read_linearly_in_log_minutes() -> None:
     table = np.array([[1.0], [2.0], [4.0]], np.float32)
     read = read_at(table, np.array([-5.0, 0.0, np.expm1(np.log1p(1_576_800) / 2) * 60, 1e12]))
     np.testing.assert_allclose(read[:, 0], [1, 1, 2, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gamma_rank", "again_type", "gap_embedding", "query_age", "alpha_age", "blocks.1.time_bias"],
+)
+def test_a_table_of_another_length_is_a_checkpoint_error(name: str) -> None:
+    """Kernels check no bounds: whatever they read is checked when it comes."""
+    tensors = {**make_encoder()._tensors}
+    tensors[name] = tensors[name][:-1]
+    with pytest.raises(CheckpointError):
+        InterestEncoder(tensors)
+
+
+@pytest.mark.parametrize("cut", [1, 12, 30])
+def test_a_history_that_is_cut_off_is_an_error(cut: int) -> None:
+    """Not a byte beyond it is read."""
+    packed = pack([HistoryEvent(NOW * 1000 + n, f"e{n}", f"item-{n}", 0) for n in range(3)])
+    with pytest.raises(ValueError, match="cut off"):
+        interest(make_encoder(), make_matrix(), History(packed[:-cut]), NOW)
 
 
 def test_missing_tensors_are_a_checkpoint_error() -> None:

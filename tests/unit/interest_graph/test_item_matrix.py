@@ -30,6 +30,30 @@ def make_delta(epoch: int, item_id: str, neighbor_ids: list[str]) -> ItemDelta:
     return ItemDelta(epoch, "v1", [item_id], values, bias, [neighbor_ids], [weights])
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"neighbor_rows": np.array([[1, -1], [3, -1], [-1, -1]], np.int32)},
+        {"neighbor_rows": np.array([[1, -2], [2, -1], [-1, -1]], np.int32)},
+        {"neighbor_rows": np.full((3, 2), -1, np.int64)},
+        {"embeddings": np.zeros((3, 2))},
+        {"embeddings": np.zeros((3, 2), np.float32, order="F")},
+        {"bias": np.zeros(2, np.float32)},
+    ],
+)
+def test_arrays_that_kernels_cannot_trust_are_refused(damage: dict[str, np.ndarray]) -> None:
+    """Edges that lead to no row, other types, other orders and lengths."""
+    arrays = {
+        "embeddings": np.zeros((3, 2), np.float32),
+        "bias": np.zeros(3, np.float32),
+        "neighbor_rows": np.full((3, 2), -1, np.int32),
+        "neighbor_weights": np.zeros((3, 2), np.float32),
+    }
+    ItemMatrix("v1", ["a", "b", "c"], **arrays)
+    with pytest.raises(CheckpointError):
+        ItemMatrix("v1", ["a", "b", "c"], **{**arrays, **damage})
+
+
 def test_a_delta_survives_packing() -> None:
     """Unpacking gives back every field of a packed delta, newlines in ids included."""
     delta = make_delta(3, "line\nbreak", ["a", "b"])

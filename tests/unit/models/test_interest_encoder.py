@@ -1,4 +1,4 @@
-"""The interest encoder in torch against the NumPy one that serves."""
+"""The interest encoder in torch against the one that serves."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def again_of(
     times: np.ndarray,
     now: float,
 ) -> np.ndarray:
-    """ρ of one user's events, from NumPy."""
+    """ρ of one user's events, from the one that serves."""
     values = np.zeros((min(len(items), served.max_events), served.dim), np.float32)
     return served.weights(served.encode(serving.EventArrays(items, values, types, times)), now)[2]
 
 
 @given(st.integers(1, 12), st.integers(0, 10_000))
 @settings(deadline=None, max_examples=50)
-def test_torch_and_numpy_agree(count: int, seed: int) -> None:
+def test_torch_and_kernels_agree(count: int, seed: int) -> None:
     """For any events both give the same α and γ within 1e-5."""
     rng = np.random.default_rng(seed)
     encoder = make_encoder(seed % 5)
@@ -74,7 +74,7 @@ def test_torch_and_numpy_agree(count: int, seed: int) -> None:
 
 @given(st.integers(0, 14), st.integers(0, 10_000))
 @settings(deadline=None, max_examples=30)
-def test_torch_and_numpy_agree_on_what_is_wanted_again(count: int, seed: int) -> None:
+def test_torch_and_kernels_agree_on_what_is_wanted_again(count: int, seed: int) -> None:
     """For any events both give the same ρ, and torch none to what is too far back."""
     rng = np.random.default_rng(seed)
     encoder = make_encoder(seed % 5)
@@ -181,7 +181,7 @@ def test_no_events_have_no_weights() -> None:
 
 @pytest.mark.parametrize("knots", [2, 16])
 def test_both_read_tables_of_time_alike(knots: int) -> None:
-    """Torch and NumPy read a table at the same place, outside its range as well."""
+    """Torch and kernels read a table at the same place, outside its range as well."""
     table = np.random.default_rng(0).normal(0, 1, (knots, 3)).astype(np.float32)
     seconds = np.array([-1.0, 0.0, 59.0, 1e4, 1e7, 1e12, np.inf])
     ours = at_knots(torch.from_numpy(table), torch.from_numpy(seconds)).numpy()

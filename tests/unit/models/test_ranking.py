@@ -68,7 +68,7 @@ def cases() -> Cases:
 def test_the_published_model_scores_like_the_fitted_one(
     trained: TrainedModel, tmp_path: Path
 ) -> None:
-    """NumPy from a published directory gives the scores that torch gave: every term of them."""
+    """What serves a published directory gives the scores that torch gave: every term of them."""
     data = trained.fit._data
     directory = publish(
         tmp_path,

@@ -92,7 +92,7 @@ def test_a_damaged_directory_is_noticed(trained: Trained, tmp_path: Path) -> Non
 def test_serving_code_ranks_like_the_trained_model(
     trained: Trained, shop: InteractionGraph
 ) -> None:
-    """The published model through NumPy beats popularity on the same test as well."""
+    """The published model as it is served beats popularity on the same test as well."""
     result, _ = trained
     cut = float(np.quantile(shop.event_time, 0.9))
     cases = make_cases(*shop.split(cut), cut, 100, 0)
