@@ -23,7 +23,7 @@ from .errors import (
     StreamFullError,
     StreamUnavailableError,
 )
-from .history import pack
+from .history import pack_event
 from .lease import Lease, read_leases
 from .partition import partition_of, user_of
 from .redis_client import call, script, stream_rows, translated
@@ -132,7 +132,7 @@ class EventStream:
             code = event.event_code
             member = keys.seen_member(event.item_id, code) if code in seen_codes else ""
             state = "flagged" if event.flagged else "live" if is_live(event, settings) else ""
-            packed = pack([event.history_event])
+            packed = pack_event(event.occurred_at_ms, event.event_id, event.item_id, code)
             arguments += [event.to_json(), event.body_hash, packed, member, state]
         return names, arguments
 

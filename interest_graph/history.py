@@ -52,20 +52,25 @@ class HistoryEvent:
 
 def pack(events: Iterable[HistoryEvent]) -> bytes:
     """Pack events, which must be in order, oldest first."""
-    entries = []
-    for event in events:
-        event_id, item_id = event.event_id.encode(), event.item_id.encode()
-        head = _HEAD.pack(
-            event.occurred_at_ms >> 32,
-            event.occurred_at_ms & 0xFFFFFFFF,
-            event.event_type,
-            len(event_id),
-            len(item_id),
+    return b"".join(
+        pack_event(
+            event.occurred_at_ms, event.event_id, event.item_id, event.event_type, event.revision
         )
-        length = _HEAD.size + len(event_id) + len(item_id) + _TAIL.size
-        tail = _TAIL.pack(event.revision >> 32, event.revision & 0xFFFFFFFF, length)
-        entries.append(head + event_id + item_id + tail)
-    return b"".join(entries)
+        for event in events
+    )
+
+
+def pack_event(
+    occurred_at_ms: int, event_id: str, item_id: str, event_type: int, revision: int = 0
+) -> bytes:
+    """Pack one event; arguments as for `HistoryEvent`."""
+    event, item = event_id.encode(), item_id.encode()
+    head = _HEAD.pack(
+        occurred_at_ms >> 32, occurred_at_ms & 0xFFFFFFFF, event_type, len(event), len(item)
+    )
+    length = HEAD_BYTES + len(event) + len(item) + TAIL_BYTES
+    tail = _TAIL.pack(revision >> 32, revision & 0xFFFFFFFF, length)
+    return head + event + item + tail
 
 
 class History(Sequence[HistoryEvent]):
