@@ -58,7 +58,7 @@ def configure_logs(level: str = "info") -> None:
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=False,
     )
 
@@ -98,6 +98,6 @@ def _number(level: str) -> int:
     return logging.getLevelNamesMapping()[level.upper()]
 
 
-def _dumps(event: EventDict, **_options: object) -> str:
+def _dumps(event: EventDict, **_options: object) -> bytes:
     """JSON of a line; what is not JSON is written as text."""
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)

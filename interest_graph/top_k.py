@@ -30,20 +30,23 @@ def top_k(values: Floats, k: int) -> Ints:
     >>> top_k(np.array([1.0, -np.inf, 2.0, 2.0], np.float32), 3).tolist()
     [2, 3, 0]
     """
-    k = max(min(k, len(values)), 0)
+    count = len(values)
+    k = max(min(k, count), 0)
     rows, best, found = np.empty(k, np.int64), np.empty(k, np.float32), 0
     if k == 0:
         return rows
     lowest = np.float32(-np.inf)  # what a value must exceed
-    for start in range(0, len(values), BLOCK):
-        block = values[start : start + BLOCK]
-        above = 0
-        for value in block:
-            above += value > lowest
-        if not above:
-            continue
-        for place in range(len(block)):
-            value = block[place]
+    for number in range((count + BLOCK - 1) // BLOCK):
+        start = number * BLOCK
+        stop = min(start + BLOCK, count)
+        if stop - start == BLOCK:
+            above = 0
+            for place in range(BLOCK):  # a number that the compiler knows: several at once
+                above += values[start + place] > lowest
+            if not above:
+                continue
+        for row in range(start, stop):
+            value = values[row]
             if not value > lowest:
                 continue
             found = min(found + 1, k)
@@ -51,7 +54,7 @@ def top_k(values: Floats, k: int) -> Ints:
             while at > 0 and best[at - 1] < value:
                 rows[at], best[at] = rows[at - 1], best[at - 1]
                 at -= 1
-            rows[at], best[at] = start + place, value
+            rows[at], best[at] = row, value
             if found == k:
                 lowest = best[k - 1]
     return rows[:found]
