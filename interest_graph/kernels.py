@@ -3,13 +3,13 @@
 NumPy takes a microsecond for a step, however few numbers it is about, and several when the process
 was just woken; a list needed some three hundred steps. A kernel is a loop in Python that Numba
 compiles once and keeps on disk ([ADR 0025](../docs/adr/0025-kernels.md)). Kernels are in
-`interest_kernels.py`, `score_kernels.py` and `top_k.py`.
+`interest_kernels.py`, `score_kernels.py`, `quantised_kernels.py` and `top_k.py`.
 
 What is on disk is good until the kernel's own file changes. So a kernel uses no constant of another
-file, and after a change of this one what is on disk has to go (`make clean`). Where it cannot be
-read or written every process compiles for itself. Nothing checks the bounds of a kernel's arrays:
-whoever lets arrays in from a file or the network checks them there (`ItemMatrix`,
-`InterestEncoder`, `columns`).
+file and calls no kernel of one, and after a change of this file what is on disk has to go
+(`make clean`). Where it cannot be read or written every process compiles for itself. Nothing checks
+the bounds of a kernel's arrays: whoever lets arrays in from a file or the network checks them there
+(`ItemMatrix`, `InterestEncoder`, `columns`).
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .interest import Interest
     from .interest_encoder import Floats
     from .published_model import PublishedModel
+    from .quantised_items import NearScores, QuantisedItems
     from .scores import Ints, Terms
     from .serving_state import RequestState
     from .settings import Settings
@@ -53,16 +54,23 @@ class Lists:
     Args:
         settings: The settings.
         model: The model.
-        view: The catalogue, aligned with its matrix.
+        items: The items in eight bits.
+        view: The catalogue, aligned with the model's matrix.
         now: Seconds since 1970.
     """
 
     def __init__(
-        self, settings: Settings, model: PublishedModel, view: CatalogueView, now: float
+        self,
+        settings: Settings,
+        model: PublishedModel,
+        items: QuantisedItems,
+        view: CatalogueView,
+        now: float,
     ) -> None:
         self._types = settings.event_type_names
         self._seen_codes = [self._types.index(name) for name in settings.seen_event_types]
         self._model = model
+        self._quantised = items
         self._view = view
         self._now = now
         self._as_of = int(now) // 60 * 60
@@ -72,9 +80,12 @@ class Lists:
         matrix, encoder = self._model.matrix, self._model.encoder
         interests = [one.known.interest(encoder, self._as_of) for one in asked]
         scorer = Scorer(matrix, interests)
-        values = scorer.scores(self._view.barrier(self._now))
-        lifted = [self._filter(*one) for one in zip(values, asked, interests, strict=True)]
-        chosen = [top_k(own, one.query.k) for own, one in zip(values, asked, strict=True)]
+        near = scorer.near_scores(self._quantised, self._view.barrier(self._now))
+        lifted = [self._filter(*one) for one in zip(near.values, asked, interests, strict=True)]
+        chosen = [
+            self._best(near, place, *one)
+            for place, one in enumerate(zip(asked, interests, strict=True))
+        ]
         terms = scorer.terms(encoder, chosen)
         return [
             lift
@@ -84,6 +95,23 @@ class Lists:
                 asked, interests, lifted, chosen, terms, strict=True
             )
         ]
+
+    def _best(self, near: NearScores, place: int, one: Listed, felt: Interest) -> Ints:
+        """Rows of a list, best first.
+
+        Args:
+            near: All scores, filtered.
+            place: Where those of this list are.
+            one: What is asked for.
+            felt: Of whom.
+        """
+        rows = near.best(place, one.query.k)
+        if rows is None:  # many items are alike: their scores are computed exactly
+            values = Scorer(self._model.matrix, [felt]).scores()[0]
+            values += self._view.barrier(self._now)
+            self._filter(values, one, felt)
+            rows = top_k(values, one.query.k)
+        return rows
 
     def _filter(
         self, values: Floats, one: Listed, felt: Interest

@@ -14,6 +14,7 @@ import structlog
 from .catalogue_view import CatalogueView
 from .errors import InterestGraphError, ModelNotReadyError, NotFoundError, TransientError
 from .lists import Listed, Lists
+from .quantised_items import QuantisedItems
 from .recommendation import Asked, Query, Recommendations, RecommendedItem
 from .serving_state import RequestState, Wanted
 from .top_k import top_k
@@ -49,6 +50,7 @@ class Recommender:
         self._serving = serving
         self._items = items
         self._users = UserMemory(settings.user_memory_mib * 1024 * 1024)
+        self._quantised = QuantisedItems()
         self._last: Manifest | None = None
         self._rest_until = 0.0
 
@@ -130,7 +132,7 @@ class Recommender:
             return [error for _ in together]
         users = {one.user_id: state.user for one, state in together}
         known = self._users.take_each(users, model)
-        lists = Lists(self.settings, model, self.view, self.clock())
+        lists = Lists(self.settings, model, self._quantised, self.view, self.clock())
         return lists.answers(
             [Listed(one.query, state, known[one.user_id]) for one, state in together]
         )

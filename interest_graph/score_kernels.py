@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.int32]
 
 
-@kernel("void(f4[::1], f4[::1], i8[::1], i8, f4[::1], f4[::1], i4[:, ::1], f4[:, ::1], f4[::1])")
+@kernel("void(f4[::1], i8[::1], i8, f4[::1], f4[::1], i4[:, ::1], f4[:, ::1], f4[::1])")
 def add_edges(
     values: Floats,
-    base: Floats,
     rows: Ints,
     first: int,
     gamma: Floats,
@@ -32,11 +31,10 @@ def add_edges(
     neighbor_weights: Floats,
     own_weights: Floats,
 ) -> None:
-    """Add to a user's products what is the same for every user, and what edges say.
+    """Add to a user's scores what edges say.
 
     Args:
         values: (n,) of every item; changed.
-        base: (n,) of every item.
         rows: (m,) rows of the events' items.
         first: Place of the oldest event that has γ.
         gamma: (m,).
@@ -45,8 +43,6 @@ def add_edges(
         neighbor_weights: (n, width).
         own_weights: (n,).
     """
-    for row in range(len(values)):
-        values[row] += base[row]
     for event in range(len(rows)):
         own = rows[event]
         values[own] += again[event] * own_weights[own]

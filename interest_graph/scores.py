@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .interest import Interest
     from .interest_encoder import Floats, InterestEncoder
     from .item_matrix import ItemMatrix
+    from .quantised_items import NearScores, QuantisedItems
 
     Ints = npt.NDArray[np.int64]
     Doubles = npt.NDArray[np.float64]
@@ -79,34 +80,37 @@ class Scorer:
 
     def __init__(self, matrix: ItemMatrix, interests: Sequence[Interest]) -> None:
         self._matrix, self._interests = matrix, interests
+        self._queries = np.stack([one.query for one in interests])
         self._edges = matrix.neighbor_rows, matrix.neighbor_weights, matrix.own_weights
 
-    def scores(self, barrier: Floats | None = None) -> Floats:
+    def scores(self) -> Floats:
         """(B, n) float32, the score of every item for each interest.
 
         One product for all of them: the matrix is read from memory once.
-
-        Args:
-            barrier: (n,) what is added to the scores of every interest.
         """
-        bias = self._matrix.bias
-        base = bias if barrier is None else bias + barrier
-        values = self._products()
-        for one, own in zip(self._interests, values, strict=True):
-            kernels.add_edges(own, base, one.rows, one.first, one.gamma, one.again, *self._edges)
-        return values
-
-    def _products(self) -> Floats:
-        """(B, n) float32, of every item and each interest."""
-        embeddings, count = self._matrix.embeddings, len(self._interests)
-        if count == 1:
-            return np.asarray(embeddings @ self._interests[0].query)[None]
-        queries = np.stack([one.query for one in self._interests], axis=1)
-        values = np.empty((count, len(embeddings)), np.float32)
-        step = PRODUCTS // count
+        embeddings, queries = self._matrix.embeddings, self._queries
+        values = np.empty((len(queries), len(embeddings)), np.float32)
+        step = PRODUCTS // len(queries)
         for start in range(0, len(embeddings), step):
             part = slice(start, start + step)
-            values[:, part] = (embeddings[part] @ queries).T
+            values[:, part] = (embeddings[part] @ queries.T).T
+        return self._with_edges(values + self._matrix.bias)
+
+    def near_scores(self, items: QuantisedItems, barrier: Floats) -> NearScores:
+        """The same nearly, with a barrier.
+
+        Args:
+            items: The matrix in eight bits.
+            barrier: (n,) what is added to the scores of every interest.
+        """
+        near = items.scores(self._matrix, self._queries, self._matrix.bias + barrier)
+        self._with_edges(near.values)
+        return near
+
+    def _with_edges(self, values: Floats) -> Floats:
+        """The same array, with what edges add."""
+        for one, own in zip(self._interests, values, strict=True):
+            kernels.add_edges(own, one.rows, one.first, one.gamma, one.again, *self._edges)
         return values
 
     def terms(self, encoder: InterestEncoder, chosen: Sequence[Ints]) -> list[Terms]:

@@ -15,6 +15,7 @@ from interest_graph.errors import (
 )
 from interest_graph.interest import interest
 from interest_graph.item_matrix import ItemDelta
+from interest_graph.quantised_items import NearScores
 from interest_graph.recommendation import Query
 from interest_graph.redis_client import connect
 from interest_graph.scores import scores
@@ -114,6 +115,24 @@ def test_declared_categories_come_first_until_events_tell_more(shop: Shop) -> No
     lift = {item_id: with_category[item_id] - without[item_id] for item_id in without}
     assert max(lift.values()) == pytest.approx(0.5)
     assert {item_id for item_id, more in lift.items() if more > 0.1} == garden
+
+
+@pytest.mark.parametrize(
+    "query", [Query(), Query(exclude=ITEMS[:3]), Query(k=3, category="Garden", exclude_seen=False)]
+)
+def test_a_list_is_the_same_where_all_items_are_scored_exactly(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, query: Query
+) -> None:
+    """Where too many are alike for eight bits; what a query leaves out is left out there too."""
+    shop.users.put([{"user_id": "u-1", "categories": [["Garden"]]}])
+    shop.items.patch(ITEMS[7], lambda document: document | {"hidden": True})
+    shop.send("u-1", ("view", ITEMS[3]), ("purchase", ITEMS[8]))
+    process = shop.recommender()
+    near = process.recommend("u-1", query)
+    monkeypatch.setattr(NearScores, "best", lambda *_: None)
+    exactly = process.recommend("u-1", query)
+    assert len(near.items) >= 3
+    assert near.items == exactly.items
 
 
 def test_an_empty_list_says_why(shop: Shop) -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from interest_graph.history import HistoryEvent
 from interest_graph.interest import interest
+from interest_graph.quantised_items import QuantisedItems
 from interest_graph.scores import Scorer, contributions, scores
+from interest_graph.top_k import top_k
 from tests.unit.interest_graph.test_interest import (
     DIM,
     ITEMS,
@@ -61,14 +63,21 @@ def test_contributions_sum_to_the_score(sent: list[list[HistoryEvent]], seed: in
         np.testing.assert_allclose(scores(matrix, one), exact, rtol=1e-4, atol=1e-4)
 
 
-def test_what_bars_an_item_bars_it_for_everybody() -> None:
-    """A barrier is added to the scores of every interest."""
-    encoder, matrix = make_encoder(), make_matrix()
-    history = [HistoryEvent(NOW * 1000, "e", "item-0", 0)]
-    found = [interest(encoder, matrix, sent, NOW) for sent in (history, [])]
+@given(st.lists(histories, min_size=1, max_size=4), st.integers(0, 5), st.integers(1, ITEMS))
+@settings(deadline=None)
+def test_the_best_of_near_scores_are_the_best(
+    sent: list[list[HistoryEvent]], seed: int, k: int
+) -> None:
+    """With edges and a barrier too, which bars an item for everybody."""
+    encoder, matrix = make_encoder(seed), make_matrix(seed)
+    found = [interest(encoder, matrix, history, NOW) for history in sent]
     barrier = np.where(np.arange(ITEMS) % 2, -np.inf, 0).astype(np.float32)
     scorer = Scorer(matrix, found)
-    np.testing.assert_array_equal(scorer.scores(barrier), scorer.scores() + barrier)
+    near, exact = scorer.near_scores(QuantisedItems(), barrier), scorer.scores() + barrier
+    for place, own in enumerate(exact):
+        rows = near.best(place, k)
+        assert rows is not None
+        np.testing.assert_allclose(own[rows], own[top_k(own, k)], rtol=1e-5, atol=1e-5)
 
 
 def test_a_weight_beyond_all_numbers_spoils_nobody_elses_scores() -> None:

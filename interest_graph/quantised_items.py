@@ -1,0 +1,164 @@
+"""Item embeddings in eight bits: every score nearly, in a third of the time, then the best exactly.
+
+An embedding v is s·q + δ with whole numbers q of -127 to 127 and a scale s of its own; a query u
+likewise t·p + ε. Their product differs from s·t·(q·p) by u·δ + ε·(s·q), which is at most
+|u| |δ| + |ε| |s·q| (Cauchy and Schwarz). The k highest scores are among those that are within twice
+that bound of the k-th highest here. Of these the product is taken exactly; nothing is missed
+([ADR 0026](../docs/adr/0026-eight-bits-first.md)).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numkong
+import numpy as np
+import numpy.typing as npt
+
+from . import quantised_kernels as kernels
+from .top_k import near_top_k, top_k
+
+if TYPE_CHECKING:
+    from .item_matrix import ItemMatrix
+
+    Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Levels = npt.NDArray[np.int8]
+
+SEGMENT = 8192
+"""Items that are packed together, and again when one of them moves."""
+ROUNDING = 1e-5
+"""Of the largest possible product: how float32 may round it, here or in an exact product."""
+MOST_NEAR = 64
+"""Beside four times as many as are looked for: how many may be near each other."""
+
+
+class Quantised(NamedTuple):
+    """Vectors in eight bits.
+
+    Args:
+        levels: (n, dim) int8.
+        scales: (n,) float32, what a level is worth.
+        length: (n,) float64, length of each vector.
+        left: (n,) float64, length of what the levels leave of it; endless where the vector is.
+    """
+
+    levels: Levels
+    scales: Floats
+    length: Doubles
+    left: Doubles
+
+
+class Segment(NamedTuple):
+    """Some items side by side.
+
+    Args:
+        packed: Their levels, as the product wants them.
+        size: How many.
+        length: The greatest length of any.
+        left: The greatest length of what is left of any.
+    """
+
+    packed: numkong.PackedMatrix
+    size: int
+    length: float
+    left: float
+
+
+class NearScores(NamedTuple):
+    """Scores of all items for B queries, nearly.
+
+    Args:
+        values: (B, n) float32; whoever adds to them adds what is to be added to the exact ones.
+        queries: (B, dim) float32.
+        asked: The same in eight bits.
+        embeddings: (n, dim) float32.
+        scales: (n,) float32, of the items.
+        wrong: (B,) by how much a value of each query may be wrong at most, but for the rounding
+            of what is added to it.
+    """
+
+    values: Floats
+    queries: Floats
+    asked: Quantised
+    embeddings: Floats
+    scales: Floats
+    wrong: list[float]
+
+    def best(self, place: int, k: int) -> Ints | None:
+        """Rows of the k highest exact scores of a query, best first; None if many are as high.
+
+        Args:
+            place: Of the query.
+            k: How many, if there are as many above -inf.
+        """
+        values, most = self.values[place], MOST_NEAR + 4 * k
+        rows = near_top_k(values, k, self.wrong[place], most)
+        if len(rows) > most:
+            return None
+        query = self.queries[place], self.asked.levels[place], self.asked.scales[place]
+        exact = kernels.exact_scores(values, rows, *query, self.embeddings, self.scales)
+        best: Ints = rows[top_k(exact, k)]
+        return best
+
+
+class QuantisedItems:
+    """The rows of one item matrix in eight bits, made when they are asked for."""
+
+    def __init__(self) -> None:
+        self._matrix: ItemMatrix | None = None
+        self._epoch = 0
+        self._segments: dict[int, Segment] = {}
+        self._scales = np.zeros(0, np.float32)
+
+    def scores(self, matrix: ItemMatrix, queries: Floats, base: Floats) -> NearScores:
+        """Products of every row with some queries, and what is added to each.
+
+        Args:
+            matrix: The rows, n of them.
+            queries: (B, dim).
+            base: (n,) what is added to the products of every query.
+        """
+        self._follow(matrix)
+        embeddings, asked = matrix.embeddings, Quantised(*kernels.quantise(queries))
+        values = np.empty((len(queries), len(embeddings)), np.float32)
+        length = left = 0.0
+        for start in range(0, len(embeddings), SEGMENT):
+            segment = self._segment(start, embeddings[start : start + SEGMENT])
+            dots = np.asarray(numkong.dots_packed(asked.levels, segment.packed))
+            kernels.lay_out(dots, asked.scales, self._scales, base, values, start)
+            length, left = max(length, segment.length), max(left, segment.left)
+        wrong = [
+            own * left + own_left * (length + left) + ROUNDING * own * length
+            for own, own_left in zip(asked.length.tolist(), asked.left.tolist(), strict=True)
+        ]
+        return NearScores(values, queries, asked, embeddings, self._scales, wrong)
+
+    def _follow(self, matrix: ItemMatrix) -> None:
+        """Forget what is of another matrix, and segments that hold rows which moved or came."""
+        if matrix is not self._matrix:
+            self._matrix, self._epoch, self._segments = matrix, matrix.epoch, {}
+            self._scales = np.zeros(0, np.float32)
+        count = len(matrix.item_ids)
+        missing = count - len(self._scales)
+        if missing:
+            self._scales = np.append(self._scales, np.zeros(missing, np.float32))
+        if matrix.epoch > self._epoch:
+            for start, segment in list(self._segments.items()):
+                stop = min(start + SEGMENT, count)
+                moved = matrix.changed_since(self._epoch, np.arange(start, stop))
+                if moved or segment.size != stop - start:
+                    del self._segments[start]
+            self._epoch = matrix.epoch
+
+    def _segment(self, start: int, rows: Floats) -> Segment:
+        """Some rows in eight bits, as they are now."""
+        if kept := self._segments.get(start):
+            return kept
+        items = Quantised(*kernels.quantise(rows))
+        self._scales[start : start + len(rows)] = items.scales
+        packed = numkong.dots_pack(items.levels)
+        made = Segment(packed, len(rows), float(items.length.max()), float(items.left.max()))
+        self._segments[start] = made
+        return made
