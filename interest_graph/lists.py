@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import structlog
 
 from .errors import InterestGraphError, InvalidInputError
 from .recommendation import Because, Query, Recommendations, RecommendedItem, WhyEmpty
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .serving_state import RequestState
     from .settings import Settings
     from .user_memory import KnownUser
+
+_log = structlog.get_logger(__name__)
 
 DECLARED_CATEGORY = 1.0
 """What a category the user declared adds to an item's score before there are events."""
@@ -82,10 +85,7 @@ class Lists:
         scorer = Scorer(matrix, interests)
         near = scorer.near_scores(self._quantised, self._view.barrier(self._now))
         lifted = [self._filter(*one) for one in zip(near.values, asked, interests, strict=True)]
-        chosen = [
-            self._best(near, place, *one)
-            for place, one in enumerate(zip(asked, interests, strict=True))
-        ]
+        chosen = self._best(near, asked, interests)
         terms = scorer.terms(encoder, chosen)
         return [
             lift
@@ -96,22 +96,26 @@ class Lists:
             )
         ]
 
-    def _best(self, near: NearScores, place: int, one: Listed, felt: Interest) -> Ints:
-        """Rows of a list, best first.
+    def _best(
+        self, near: NearScores, asked: Sequence[Listed], interests: Sequence[Interest]
+    ) -> list[Ints]:
+        """Rows of each list, best first, by exact scores.
 
         Args:
             near: All scores, filtered.
-            place: Where those of this list are.
-            one: What is asked for.
-            felt: Of whom.
+            asked: The lists.
+            interests: Of whom each is.
         """
-        rows = near.best(place, one.query.k)
-        if rows is None:  # many items are alike: their scores are computed exactly
-            values = Scorer(self._model.matrix, [felt]).scores()[0]
+        found = [near.best(place, one.query.k) for place, one in enumerate(asked)]
+        left = [place for place, rows in enumerate(found) if rows is None]
+        if left:  # too many are alike, or something is endless: all are scored exactly
+            _log.debug("scored_exactly", lists=len(left))
+            values = Scorer(self._model.matrix, [interests[place] for place in left]).scores()
             values += self._view.barrier(self._now)
-            self._filter(values, one, felt)
-            rows = top_k(values, one.query.k)
-        return rows
+            for place, own in zip(left, values, strict=True):
+                self._filter(own, asked[place], interests[place])
+                found[place] = top_k(own, asked[place].query.k)
+        return [rows for rows in found if rows is not None]
 
     def _filter(
         self, values: Floats, one: Listed, felt: Interest

@@ -48,6 +48,8 @@ def configure_logs(level: str = "info") -> None:
     Args:
         level: The least severe line that is written: debug, info, warning or error.
     """
+    # Bytes go out with half the work. What stands for the standard error of a process may be text.
+    bytes_out = getattr(sys.stderr, "buffer", None)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -55,10 +57,12 @@ def configure_logs(level: str = "info") -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _trace,
             _mask,
-            structlog.processors.JSONRenderer(serializer=_dumps),
+            structlog.processors.JSONRenderer(serializer=_dumps if bytes_out else _text),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_number(level)),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=structlog.BytesLoggerFactory(bytes_out)
+        if bytes_out
+        else structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
 
@@ -101,3 +105,8 @@ def _number(level: str) -> int:
 def _dumps(event: EventDict, **_options: object) -> bytes:
     """JSON of a line; what is not JSON is written as text."""
     return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _text(event: EventDict, **options: object) -> str:
+    """The same as text."""
+    return _dumps(event, **options).decode()

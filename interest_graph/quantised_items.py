@@ -2,9 +2,9 @@
 
 An embedding v is s·q + δ with whole numbers q of -127 to 127 and a scale s of its own; a query u
 likewise t·p + ε. Their product differs from s·t·(q·p) by u·δ + ε·(s·q), which is at most
-|u| |δ| + |ε| |s·q| (Cauchy and Schwarz). The k highest scores are among those that are within twice
-that bound of the k-th highest here. Of these the product is taken exactly; nothing is missed
-([ADR 0026](../docs/adr/0026-eight-bits-first.md)).
+|u| |δ| + |ε| |s·q| (Cauchy and Schwarz). So each score is known within bounds, and the k highest
+are among those whose upper bound reaches the lowest of k lower ones. Of these the product is taken
+exactly; nothing is missed ([ADR 0026](../docs/adr/0026-eight-bits-first.md)).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import quantised_kernels as kernels
-from .top_k import near_top_k, top_k
+from .top_k import top_k
 
 if TYPE_CHECKING:
     from .item_matrix import ItemMatrix
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 SEGMENT = 8192
 """Items that are packed together, and again when one of them moves."""
-ROUNDING = 1e-5
-"""Of the largest possible product: how float32 may round it, here or in an exact product."""
 MOST_NEAR = 64
 """Beside four times as many as are looked for: how many may be near each other."""
+SPARE = 6
+"""How many more than are looked for tell what the highest score at least."""
+ROUNDED_UP = 1 + 1e-6
+"""Lengths as float32 are not below the lengths."""
 
 
 class Quantised(NamedTuple):
@@ -41,7 +43,8 @@ class Quantised(NamedTuple):
         levels: (n, dim) int8.
         scales: (n,) float32, what a level is worth.
         length: (n,) float64, length of each vector.
-        left: (n,) float64, length of what the levels leave of it; endless where the vector is.
+        left: (n,) float64, length of what the levels leave of it; both are endless where one of
+            the numbers is, or where products might be beyond what a float32 holds.
     """
 
     levels: Levels
@@ -74,16 +77,16 @@ class NearScores(NamedTuple):
         queries: (B, dim) float32.
         asked: The same in eight bits.
         embeddings: (n, dim) float32.
-        scales: (n,) float32, of the items.
-        wrong: (B,) by how much a value of each query may be wrong at most, but for the rounding
-            of what is added to it.
+        of_rows: (3, n) float32: scale, length, and length of what is left of each row.
+        wrong: (B,) by how much any value of each query may be wrong at most, but for the rounding
+            of what is added to it; endless where one is.
     """
 
     values: Floats
     queries: Floats
     asked: Quantised
     embeddings: Floats
-    scales: Floats
+    of_rows: Floats
     wrong: list[float]
 
     def best(self, place: int, k: int) -> Ints | None:
@@ -93,12 +96,21 @@ class NearScores(NamedTuple):
             place: Of the query.
             k: How many, if there are as many above -inf.
         """
-        values, most = self.values[place], MOST_NEAR + 4 * k
-        rows = near_top_k(values, k, self.wrong[place], most)
+        values, wrong = self.values[place], self.wrong[place]
+        levels, unit, length, left = (own[place] for own in self.asked)
+        scales, lengths, lefts = self.of_rows
+        if not length:
+            return top_k(values, k)
+        if not length < np.inf:
+            return None
+        rows, most = top_k(values, k + SPARE), MOST_NEAR + 4 * k
+        if len(rows) >= k:
+            asked = k, length, left, lengths, lefts, wrong
+            rows = kernels.near_highest(values, rows, *asked, most)
         if len(rows) > most:
             return None
-        query = self.queries[place], self.asked.levels[place], self.asked.scales[place]
-        exact = kernels.exact_scores(values, rows, *query, self.embeddings, self.scales)
+        query = self.queries[place], levels, unit
+        exact = kernels.exact_scores(values, rows, *query, self.embeddings, scales)
         best: Ints = rows[top_k(exact, k)]
         return best
 
@@ -110,7 +122,7 @@ class QuantisedItems:
         self._matrix: ItemMatrix | None = None
         self._epoch = 0
         self._segments: dict[int, Segment] = {}
-        self._scales = np.zeros(0, np.float32)
+        self._of_rows = np.zeros((3, 0), np.float32)
 
     def scores(self, matrix: ItemMatrix, queries: Floats, base: Floats) -> NearScores:
         """Products of every row with some queries, and what is added to each.
@@ -127,38 +139,39 @@ class QuantisedItems:
         for start in range(0, len(embeddings), SEGMENT):
             segment = self._segment(start, embeddings[start : start + SEGMENT])
             dots = np.asarray(numkong.dots_packed(asked.levels, segment.packed))
-            kernels.lay_out(dots, asked.scales, self._scales, base, values, start)
+            kernels.lay_out(dots, asked.scales, self._of_rows[0], base, values, start)
             length, left = max(length, segment.length), max(left, segment.left)
         wrong = [
-            own * left + own_left * (length + left) + ROUNDING * own * length
-            for own, own_left in zip(asked.length.tolist(), asked.left.tolist(), strict=True)
+            kernels.wrong_by(*own, length, left) if own[0] else 0.0
+            for own in zip(asked.length.tolist(), asked.left.tolist(), strict=True)
         ]
-        return NearScores(values, queries, asked, embeddings, self._scales, wrong)
+        return NearScores(values, queries, asked, embeddings, self._of_rows, wrong)
 
     def _follow(self, matrix: ItemMatrix) -> None:
         """Forget what is of another matrix, and segments that hold rows which moved or came."""
         if matrix is not self._matrix:
             self._matrix, self._epoch, self._segments = matrix, matrix.epoch, {}
-            self._scales = np.zeros(0, np.float32)
         count = len(matrix.item_ids)
-        missing = count - len(self._scales)
-        if missing:
-            self._scales = np.append(self._scales, np.zeros(missing, np.float32))
-        if matrix.epoch > self._epoch:
-            for start, segment in list(self._segments.items()):
-                stop = min(start + SEGMENT, count)
-                moved = matrix.changed_since(self._epoch, np.arange(start, stop))
-                if moved or segment.size != stop - start:
-                    del self._segments[start]
-            self._epoch = matrix.epoch
+        if count != self._of_rows.shape[1]:
+            known = self._of_rows[:, :count]
+            self._of_rows = np.pad(known, ((0, 0), (0, count - known.shape[1])))
+        for start, segment in list(self._segments.items()):
+            stop = min(start + SEGMENT, count)
+            moved = matrix.epoch > self._epoch and matrix.changed_since(
+                self._epoch, np.arange(start, stop)
+            )
+            if moved or segment.size != stop - start:
+                del self._segments[start]
+        self._epoch = matrix.epoch
 
     def _segment(self, start: int, rows: Floats) -> Segment:
         """Some rows in eight bits, as they are now."""
         if kept := self._segments.get(start):
             return kept
         items = Quantised(*kernels.quantise(rows))
-        self._scales[start : start + len(rows)] = items.scales
+        lengths = np.stack([items.length, items.left]) * ROUNDED_UP
+        self._of_rows[:, start : start + len(rows)] = np.concatenate([items.scales[None], lengths])
         packed = numkong.dots_pack(items.levels)
-        made = Segment(packed, len(rows), float(items.length.max()), float(items.left.max()))
+        made = Segment(packed, len(rows), *lengths.max(axis=1).tolist())
         self._segments[start] = made
         return made

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     Dots = npt.NDArray[np.int32]
 
 LARGEST = 127
+ROUNDING = 1e-5
+"""Of the largest possible product: how float32 may round it, here or in an exact product."""
+LONGEST = 1e18
+"""Of a vector: a product of longer ones might be beyond what a float32 holds."""
+BLOCK = 64
+"""Values that are compared at once."""
 
 
 @kernel("i1(f4, f4)")
@@ -46,7 +52,7 @@ def quantise(vectors: Floats) -> tuple[Levels, Floats, Doubles, Doubles]:
             whole += np.float64(vectors[row, axis]) ** 2
         length[row] = np.sqrt(whole)
         scale = largest / np.float32(LARGEST)
-        if not length[row] < np.inf:
+        if not length[row] < LONGEST:
             length[row] = left[row] = np.inf
         elif scale > 0:
             scales[row] = scale
@@ -81,6 +87,78 @@ def lay_out(
         unit, own, to = units[query], dots[query], values[query, start:stop]
         for row in range(len(own)):
             to[row] = np.float32(own[row]) * (unit * of_rows[row]) + added[row]
+
+
+@kernel("f8(f8, f8, f8, f8)")
+def wrong_by(length: float, left: float, row_length: float, row_left: float) -> float:
+    """By how much a product from levels may be wrong at most; see `quantised_items.py`.
+
+    Args:
+        length: Of the query.
+        left: Length of what its levels leave of it.
+        row_length: Of the row.
+        row_left: Length of what its levels leave of it.
+    """
+    return length * row_left + left * (row_length + row_left) + ROUNDING * length * row_length
+
+
+@kernel("i8[::1](f4[::1], i8[::1], i8, f8, f8, f4[::1], f4[::1], f8, i8)")
+def near_highest(
+    values: Floats,
+    highest: Ints,
+    k: int,
+    length: float,
+    left: float,
+    lengths: Floats,
+    lefts: Floats,
+    wrong: float,
+    most: int,
+) -> Ints:
+    """Rows whose exact scores may be among the k highest.
+
+    Each of the highest here scores at least what it may be at least; what is to be among the k
+    highest has to reach the k-th of these with the most that it may be.
+
+    Args:
+        values: (n,) near scores.
+        highest: Rows of the highest, at least k. Some more, and one of which little is known does
+            not make many near.
+        k: How many are looked for.
+        length: Of the query.
+        left: Length of what its levels leave of it.
+        lengths: (n,) of the rows.
+        lefts: (n,) of what their levels leave of them.
+        wrong: By how much any product may be wrong at most.
+        most: How many rows there may be.
+
+    Returns:
+        Rows, or `most` + 1 of them where there are more.
+    """
+    at_least = np.empty(len(highest), np.float64)
+    for place in range(len(highest)):
+        row = highest[place]
+        at_least[place] = values[row] - wrong_by(length, left, lengths[row], lefts[row])
+    lowest = np.sort(at_least)[len(highest) - k]
+    least = np.float32(lowest - wrong - 1e-6 * abs(lowest))  # a float32 may be rounded up
+    rows, found = np.empty(most + 1, np.int64), 0
+    for number in range((len(values) + BLOCK - 1) // BLOCK):
+        start = number * BLOCK
+        stop = min(start + BLOCK, len(values))
+        if stop - start == BLOCK:
+            near = 0
+            for place in range(BLOCK):
+                near += values[start + place] >= least
+            if not near:
+                continue
+        for row in range(start, stop):
+            if not values[row] >= least:
+                continue
+            if values[row] + wrong_by(length, left, lengths[row], lefts[row]) >= lowest:
+                rows[found] = row
+                found += 1
+                if found > most:
+                    return rows
+    return rows[:found]
 
 
 @kernel("f4[::1](f4[::1], i8[::1], f4[::1], i1[::1], f4, f4[:, ::1], f4[::1])")

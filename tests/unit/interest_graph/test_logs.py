@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,16 @@ def test_what_must_not_be_written_is_masked(capsys: pytest.CaptureFixture[str]) 
     line = orjson.loads(capsys.readouterr().err)
     assert {line[name] for name in MASKED} == {"***"}
     assert (line["event"], line["level"], line["item_id"]) == ("event", "info", "lamp")
+
+
+def test_lines_go_to_a_standard_error_that_takes_text_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A test's runner or a supervisor may have put something else in its place."""
+    monkeypatch.setattr("sys.stderr", out := io.StringIO())
+    configure_logs()
+    structlog.get_logger().info("event")
+    assert orjson.loads(out.getvalue())["event"] == "event"
 
 
 def test_a_trace_has_no_values(capsys: pytest.CaptureFixture[str]) -> None:

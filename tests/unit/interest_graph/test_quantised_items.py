@@ -139,16 +139,74 @@ def test_without_an_interest_what_is_added_alone_decides() -> None:
     assert rows.tolist() == [500, 0, 1]
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
-def test_what_is_endless_is_left_to_exact_scores(number: float) -> None:
-    """An item that holds what is no number leaves nothing to say about the others."""
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e30])
+def test_an_endless_item_costs_the_others_nothing(number: float) -> None:
+    """What is no finite number, or nearly none, is scored exactly; so is what comes near beside."""
     rng = np.random.default_rng(5)
-    embeddings, queries = made(rng, 50, 0.0), made(rng, 2, 0.0)
+    embeddings, queries = made(rng, 1000, 0.0), made(rng, 20, 0.0)[1:]
     embeddings[7, 3] = number
-    assert near_of(embeddings, queries).best(1, 5) is None
+    near = near_of(embeddings, queries)
+    with np.errstate(invalid="ignore", over="ignore"):
+        scores = exact(embeddings, queries, np.zeros(1000, np.float32)).astype(np.float32)
+    for place, own in enumerate(scores):
+        rows = near.best(place, 5)
+        assert rows is not None
+        assert rows.tolist() == top_k(own, 5).tolist()
 
 
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e30])
+def test_an_endless_query_is_left_to_exact_scores(number: float) -> None:
+    """Nothing can be said of its products."""
+    rng = np.random.default_rng(6)
+    queries = made(rng, 2, 0.0)
+    queries[1, 3] = number
+    assert near_of(made(rng, 50, 0.0), queries).best(1, 5) is None
+
+
+def test_one_long_item_makes_no_other_near() -> None:
+    """What may be wrong is reckoned for each item, though it is among the best itself."""
+    rng = np.random.default_rng(7)
+    embeddings, queries = made(rng, 5000, 0.0), made(rng, 20, 0.0)[1:]
+    embeddings[7] *= 1000
+    near = near_of(embeddings, queries)
+    for place, scores in enumerate(exact(embeddings, queries, np.zeros(5000, np.float32))):
+        rows = near.best(place, 10)
+        assert rows is not None
+        assert rows.tolist() == np.argsort(-scores)[:10].tolist()
+
+
+def test_what_is_wrong_the_other_way_is_found() -> None:
+    """The best looks worse, and another better, by nearly as much as each may be wrong."""
+    embeddings, queries = np.zeros((2, DIM), np.float32), np.zeros((1, DIM), np.float32)
+    embeddings[:, :2] = [[127, 0.49], [126.9, 0.51]]
+    queries[0, :2] = [0.3, 1]
+    near = near_of(embeddings, queries)
+    apart = near.values[0, 1] - near.values[0, 0]
+    assert near.wrong[0] < apart < 2 * near.wrong[0]
+    rows = near.best(0, 1)
+    assert rows is not None
+    assert rows.tolist() == [0]
+
+
+def test_what_did_not_move_is_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item that moved costs its segment, and once."""
+    rng, packed = np.random.default_rng(8), []
+    pack = quantised_items.numkong.dots_pack
+    monkeypatch.setattr(
+        quantised_items.numkong, "dots_pack", lambda rows: packed.append(len(rows)) or pack(rows)
+    )
+    matrix, items = matrix_of(made(rng, 100, 0.0)), QuantisedItems()
+    for _ in range(2):
+        items.scores(matrix, made(rng, 2, 0.0), matrix.bias)
+        assert packed == [32, 32, 32, 4]
+    vectors, one = made(rng, 2, 0.0)[1:], np.ones(1, np.float32)
+    matrix.apply(ItemDelta(1, "m-1", ["i40"], vectors, one, [[]], [[]]))
+    for _ in range(2):
+        items.scores(matrix, made(rng, 2, 0.0), matrix.bias)
+        assert packed == [32, 32, 32, 4, 32]
+
+
+@given(st.lists(st.floats(-(2.0**56), 2.0**56, width=32), min_size=1, max_size=60))
 @settings(deadline=None)
 def test_no_number_is_beyond_eight_bits(numbers: list[float]) -> None:
     """However small or large; what is left of it is known."""
