@@ -214,6 +214,10 @@ class ItemMatrix:
         """Whether a delta after an epoch has moved the embedding of any of these rows."""
         return bool(len(rows)) and int(self._arrays[5][rows].max()) > epoch
 
+    def moved_since(self, epoch: int) -> npt.NDArray[np.int64]:
+        """(m,) int64, rows whose embedding a delta after an epoch has moved, in order."""
+        return np.flatnonzero(self._arrays[5][: len(self.item_ids)] > epoch)
+
     def apply(self, delta: ItemDelta) -> bool:
         """Write the rows of a delta; neighbours that no row stands for are dropped.
 

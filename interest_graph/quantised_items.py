@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Levels = npt.NDArray[np.int8]
 
 SEGMENT = 8192
-"""Items that are packed together, and again when one of them moves."""
+"""Items whose levels are packed together, and again when one of them moves."""
 MOST_NEAR = 64
 """Beside four times as many as are looked for: how many may be near each other."""
 SPARE = 6
@@ -53,22 +53,6 @@ class Quantised(NamedTuple):
     left: Doubles
 
 
-class Segment(NamedTuple):
-    """Some items side by side.
-
-    Args:
-        packed: Their levels, as the product wants them.
-        size: How many.
-        length: The greatest length of any.
-        left: The greatest length of what is left of any.
-    """
-
-    packed: numkong.PackedMatrix
-    size: int
-    length: float
-    left: float
-
-
 class NearScores(NamedTuple):
     """Scores of all items for B queries, nearly.
 
@@ -77,6 +61,7 @@ class NearScores(NamedTuple):
         queries: (B, dim) float32.
         asked: The same in eight bits.
         embeddings: (n, dim) float32.
+        levels: (n, dim) int8, of the rows.
         of_rows: (3, n) float32: scale, length, and length of what is left of each row.
         wrong: (B,) by how much any value of each query may be wrong at most, but for the rounding
             of what is added to it; endless where one is.
@@ -86,6 +71,7 @@ class NearScores(NamedTuple):
     queries: Floats
     asked: Quantised
     embeddings: Floats
+    levels: Levels
     of_rows: Floats
     wrong: list[float]
 
@@ -97,7 +83,7 @@ class NearScores(NamedTuple):
             k: How many, if there are as many above -inf.
         """
         values, wrong = self.values[place], self.wrong[place]
-        levels, unit, length, left = (own[place] for own in self.asked)
+        own_levels, unit, length, left = (own[place] for own in self.asked)
         scales, lengths, lefts = self.of_rows
         if not length:
             return top_k(values, k)
@@ -109,20 +95,23 @@ class NearScores(NamedTuple):
             rows = kernels.near_highest(values, rows, *asked, most)
         if len(rows) > most:
             return None
-        query = self.queries[place], levels, unit
-        exact = kernels.exact_scores(values, rows, *query, self.embeddings, scales)
+        query = self.queries[place], own_levels, unit
+        items = self.embeddings, self.levels, scales
+        exact = kernels.exact_scores(values, rows, *query, *items)
         best: Ints = rows[top_k(exact, k)]
         return best
 
 
 class QuantisedItems:
-    """The rows of one item matrix in eight bits, made when they are asked for."""
+    """The rows of one item matrix in eight bits, which follow it when they are asked for."""
 
     def __init__(self) -> None:
         self._matrix: ItemMatrix | None = None
         self._epoch = 0
-        self._segments: dict[int, Segment] = {}
+        self._levels = np.zeros((0, 0), np.int8)
         self._of_rows = np.zeros((3, 0), np.float32)
+        self._packed: dict[int, numkong.PackedMatrix] = {}
+        self._greatest = 0.0, 0.0
 
     def scores(self, matrix: ItemMatrix, queries: Floats, base: Floats) -> NearScores:
         """Products of every row with some queries, and what is added to each.
@@ -135,43 +124,36 @@ class QuantisedItems:
         self._follow(matrix)
         embeddings, asked = matrix.embeddings, Quantised(*kernels.quantise(queries))
         values = np.empty((len(queries), len(embeddings)), np.float32)
-        length = left = 0.0
         for start in range(0, len(embeddings), SEGMENT):
-            segment = self._segment(start, embeddings[start : start + SEGMENT])
-            dots = np.asarray(numkong.dots_packed(asked.levels, segment.packed))
+            dots = np.asarray(numkong.dots_packed(asked.levels, self._packed[start]))
             kernels.lay_out(dots, asked.scales, self._of_rows[0], base, values, start)
-            length, left = max(length, segment.length), max(left, segment.left)
         wrong = [
-            kernels.wrong_by(*own, length, left) if own[0] else 0.0
+            kernels.wrong_by(*own, *self._greatest) if own[0] else 0.0
             for own in zip(asked.length.tolist(), asked.left.tolist(), strict=True)
         ]
-        return NearScores(values, queries, asked, embeddings, self._of_rows, wrong)
+        return NearScores(values, queries, asked, embeddings, self._levels, self._of_rows, wrong)
 
     def _follow(self, matrix: ItemMatrix) -> None:
-        """Forget what is of another matrix, and segments that hold rows which moved or came."""
+        """Take over what has moved or come since the last time, or all of another matrix."""
+        (count, dim), moved = matrix.embeddings.shape, np.zeros(0, np.int64)
         if matrix is not self._matrix:
-            self._matrix, self._epoch, self._segments = matrix, matrix.epoch, {}
-        count = len(matrix.item_ids)
-        if count != self._of_rows.shape[1]:
-            known = self._of_rows[:, :count]
-            self._of_rows = np.pad(known, ((0, 0), (0, count - known.shape[1])))
-        for start, segment in list(self._segments.items()):
-            stop = min(start + SEGMENT, count)
-            moved = matrix.epoch > self._epoch and matrix.changed_since(
-                self._epoch, np.arange(start, stop)
-            )
-            if moved or segment.size != stop - start:
-                del self._segments[start]
+            self._matrix, self._packed = matrix, {}
+            self._levels = np.zeros((0, dim), np.int8)
+            self._of_rows = np.zeros((3, 0), np.float32)
+        elif matrix.epoch > self._epoch:
+            moved = matrix.moved_since(self._epoch)
+        if missing := count - len(self._levels):
+            moved = np.union1d(moved, np.arange(count - missing, count))
+            self._levels = np.concatenate([self._levels, np.zeros((missing, dim), np.int8)])
+            new = np.zeros((3, missing), np.float32)
+            self._of_rows = np.concatenate([self._of_rows, new], axis=1)
         self._epoch = matrix.epoch
-
-    def _segment(self, start: int, rows: Floats) -> Segment:
-        """Some rows in eight bits, as they are now."""
-        if kept := self._segments.get(start):
-            return kept
-        items = Quantised(*kernels.quantise(rows))
-        lengths = np.stack([items.length, items.left]) * ROUNDED_UP
-        self._of_rows[:, start : start + len(rows)] = np.concatenate([items.scales[None], lengths])
-        packed = numkong.dots_pack(items.levels)
-        made = Segment(packed, len(rows), *lengths.max(axis=1).tolist())
-        self._segments[start] = made
-        return made
+        if not len(moved):
+            return
+        items = Quantised(*kernels.quantise(matrix.embeddings[moved]))
+        self._levels[moved] = items.levels
+        self._of_rows[0, moved] = items.scales
+        self._of_rows[1:, moved] = np.stack([items.length, items.left]) * ROUNDED_UP
+        for start in (np.unique(moved // SEGMENT) * SEGMENT).tolist():
+            self._packed[start] = numkong.dots_pack(self._levels[start : start + SEGMENT])
+        self._greatest = float(self._of_rows[1].max()), float(self._of_rows[2].max())

@@ -25,13 +25,6 @@ BLOCK = 64
 """Values that are compared at once."""
 
 
-@kernel("i1(f4, f4)")
-def level_of(number: np.float32, scale: np.float32) -> np.int8:
-    """The level of one number of a vector; a scale that is hardly a number rounds beyond."""
-    level = np.rint(number / scale)
-    return np.int8(max(min(level, np.float32(LARGEST)), np.float32(-LARGEST)))
-
-
 @kernel("Tuple((i1[:, ::1], f4[::1], f8[::1], f8[::1]))(f4[:, ::1])")
 def quantise(vectors: Floats) -> tuple[Levels, Floats, Doubles, Doubles]:
     """Vectors in eight bits: the fields of `Quantised`.
@@ -58,8 +51,10 @@ def quantise(vectors: Floats) -> tuple[Levels, Floats, Doubles, Doubles]:
             scales[row] = scale
             rest = 0.0
             for axis in range(dim):
-                level = level_of(vectors[row, axis], scale)
-                levels[row, axis] = level
+                level = np.rint(vectors[row, axis] / scale)
+                # A scale that is hardly a number rounds beyond.
+                level = max(min(level, np.float32(LARGEST)), np.float32(-LARGEST))
+                levels[row, axis] = np.int8(level)
                 rest += (np.float64(vectors[row, axis]) - np.float64(scale) * level) ** 2
             left[row] = np.sqrt(rest)
         else:  # all zeros, or less than a float32 divides
@@ -161,14 +156,15 @@ def near_highest(
     return rows[:found]
 
 
-@kernel("f4[::1](f4[::1], i8[::1], f4[::1], i1[::1], f4, f4[:, ::1], f4[::1])")
+@kernel("f4[::1](f4[::1], i8[::1], f4[::1], i1[::1], f4, f4[:, ::1], i1[:, ::1], f4[::1])")
 def exact_scores(
     values: Floats,
     rows: Ints,
     query: Floats,
-    levels: Levels,
+    own_levels: Levels,
     unit: np.float32,
     embeddings: Floats,
+    levels: Levels,
     scales: Floats,
 ) -> Floats:
     """(m,) the scores of some rows with their exact products in place of the near ones.
@@ -177,17 +173,18 @@ def exact_scores(
         values: (n,) near scores.
         rows: (m,).
         query: (dim,).
-        levels: (dim,) of the query.
+        own_levels: (dim,) of the query.
         unit: What one of them is worth.
         embeddings: (n, dim).
+        levels: (n, dim) of the rows.
         scales: (n,) what a level of each row is.
     """
     exact = np.empty(len(rows), np.float32)
     for place in range(len(rows)):
-        row, product, dot = rows[place], np.float64(0), np.float32(0)
+        row, product, dot = rows[place], np.float64(0), np.int32(0)
         for axis in range(len(query)):
-            number = embeddings[row, axis]
-            product += np.float64(number) * np.float64(query[axis])
-            dot += np.float32(level_of(number, scales[row])) * np.float32(levels[axis])
-        exact[place] = values[row] + np.float32(product - np.float64(dot * (unit * scales[row])))
+            product += np.float64(embeddings[row, axis]) * np.float64(query[axis])
+            dot += np.int32(levels[row, axis]) * np.int32(own_levels[axis])
+        near = np.float32(dot) * (unit * scales[row])
+        exact[place] = values[row] + np.float32(product - np.float64(near))
     return exact

@@ -188,22 +188,27 @@ def test_what_is_wrong_the_other_way_is_found() -> None:
     assert rows.tolist() == [0]
 
 
-def test_what_did_not_move_is_not_packed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An item that moved costs its segment, and once."""
-    rng, packed = np.random.default_rng(8), []
-    pack = quantised_items.numkong.dots_pack
+def test_what_did_not_move_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item that moved is quantised alone and costs its segment a packing, once."""
+    rng, packed, quantised = np.random.default_rng(8), [], []
+    pack, quantise = quantised_items.numkong.dots_pack, quantised_items.kernels.quantise
     monkeypatch.setattr(
         quantised_items.numkong, "dots_pack", lambda rows: packed.append(len(rows)) or pack(rows)
     )
-    matrix, items = matrix_of(made(rng, 100, 0.0)), QuantisedItems()
+    monkeypatch.setattr(
+        quantised_items.kernels,
+        "quantise",
+        lambda rows: quantised.append(len(rows)) or quantise(rows),
+    )
+    matrix, items, queries = matrix_of(made(rng, 100, 0.0)), QuantisedItems(), made(rng, 2, 0.0)
     for _ in range(2):
-        items.scores(matrix, made(rng, 2, 0.0), matrix.bias)
-        assert packed == [32, 32, 32, 4]
+        items.scores(matrix, queries, matrix.bias)
+    assert (packed, quantised) == ([32, 32, 32, 4], [100, 2, 2])
     vectors, one = made(rng, 2, 0.0)[1:], np.ones(1, np.float32)
     matrix.apply(ItemDelta(1, "m-1", ["i40"], vectors, one, [[]], [[]]))
     for _ in range(2):
-        items.scores(matrix, made(rng, 2, 0.0), matrix.bias)
-        assert packed == [32, 32, 32, 4, 32]
+        items.scores(matrix, queries, matrix.bias)
+    assert (packed[4:], quantised[3:]) == ([32], [1, 2, 2])
 
 
 @given(st.lists(st.floats(-(2.0**56), 2.0**56, width=32), min_size=1, max_size=60))
