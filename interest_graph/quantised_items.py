@@ -148,12 +148,12 @@ class QuantisedItems:
             new = np.zeros((3, missing), np.float32)
             self._of_rows = np.concatenate([self._of_rows, new], axis=1)
         self._epoch = matrix.epoch
-        if not len(moved):
-            return
-        items = Quantised(*kernels.quantise(matrix.embeddings[moved]))
-        self._levels[moved] = items.levels
-        self._of_rows[0, moved] = items.scales
-        self._of_rows[1:, moved] = np.stack([items.length, items.left]) * ROUNDED_UP
         for start in (np.unique(moved // SEGMENT) * SEGMENT).tolist():
+            rows = moved[(moved >= start) & (moved < start + SEGMENT)]
+            items = Quantised(*kernels.quantise(matrix.embeddings[rows]))
+            self._levels[rows] = items.levels
+            self._of_rows[0, rows] = items.scales
+            self._of_rows[1:, rows] = np.stack([items.length, items.left]) * ROUNDED_UP
             self._packed[start] = numkong.dots_pack(self._levels[start : start + SEGMENT])
-        self._greatest = float(self._of_rows[1].max()), float(self._of_rows[2].max())
+        if len(moved):
+            self._greatest = float(self._of_rows[1].max()), float(self._of_rows[2].max())
