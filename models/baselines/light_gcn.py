@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from torch.nn import functional
 from models.evaluation.contender import Fitted, Hyperparameters
 from models.text_encoder import choose_device
 
+from .full_softmax import fast_dtype
 from .history import interactions
 from .torch_fit import fit_epochs, seeded
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from models.evaluation.context import Context
 
 Floats = npt.NDArray[np.float32]
-Adjacency: TypeAlias = "sparse.csr_array | Tensor"
 INITIAL_STD = 0.1
 
 
@@ -37,12 +37,13 @@ class LightGCN:
 
     Instead of one negative for each positive (BPR), a softmax over all items of a batch and
     uniformly drawn ones is learned (Wu et al. 2022, arXiv:2201.02327), which needs a tenth of the
-    epochs: cosines over a temperature. The propagation is written with sparse matrices: Â is
-    symmetric, so that its gradient is a product with Â again, several times as fast on a CPU as
-    PyG's `LGConv`, to which a test holds it equal. Users' embeddings are propagated over the
-    history at ranking time. Learned by cosines, an item's length still says how popular it is;
-    `item_norm_power` is how much of it is taken away: 0 leaves the inner product of the paper, 1
-    the cosine.
+    epochs: cosines over a temperature. The learning rate falls along a cosine to nothing over
+    `decay_epochs`, all of which are trained; with 0 it stays, and the validation stops training.
+    The propagation is written with sparse matrices: Â is symmetric, so that its gradient is a
+    product with Â again, several times as fast on a CPU as PyG's `LGConv`, to which a test holds
+    it equal. Users' embeddings are propagated over the history at ranking time. Learned by
+    cosines, an item's length still says how popular it is; `item_norm_power` is how much of it is
+    taken away: 0 leaves the inner product of the paper, 1 the cosine.
     """
 
     name = "light_gcn"
@@ -56,6 +57,7 @@ class LightGCN:
         "item_norm_power": 0.5,
         "negatives": 1024,
         "batch_pairs": 16384,
+        "decay_epochs": 20,
         "epochs": 200,
         "patience": 10,
     }
@@ -77,7 +79,9 @@ class LightGCN:
             model = Embeddings(*taken.shape, given["dim"]).to(self._device)
             ranker = LightGCNRanker(model, given["layers"], given["item_norm_power"])
             optimizer = torch.optim.Adam(model.parameters(), given["learning_rate"])
-            adjacency = on_device(normalized_adjacency(taken), self._device)
+            steps = -(-taken.nnz // given["batch_pairs"]) * given["decay_epochs"]
+            falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+            adjacency = sparse_tensor(normalized_adjacency(taken), self._device)
             rng = np.random.default_rng(seed)
 
             def train_epoch() -> None:
@@ -90,10 +94,15 @@ class LightGCN:
                     loss = loss + given["l2"] * model.table.square().sum()
                     loss.backward()
                     optimizer.step()
+                    if steps:
+                        falling.step()
 
-            epochs = fit_epochs(
-                model, train_epoch, ranker, given["epochs"], check, given["patience"]
-            )
+            if steps:
+                epochs = fit_epochs(model, train_epoch, ranker, given["decay_epochs"], None, 0)
+            else:
+                epochs = fit_epochs(
+                    model, train_epoch, ranker, given["epochs"], check, given["patience"]
+                )
             ranker.forget()
         return Fitted(ranker, {"epochs": epochs})
 
@@ -107,24 +116,33 @@ class Embeddings(nn.Module):
         self.table = nn.Parameter(torch.randn(users + items, dim) * INITIAL_STD)
 
 
-class _Product(torch.autograd.Function):
+class _Propagated(torch.autograd.Function):
     """A constant symmetric sparse matrix times a dense one."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, adjacency: Adjacency) -> Tensor:
+    def forward(ctx: Any, table: Tensor, adjacency: Tensor) -> Tensor:
         ctx.adjacency = adjacency
-        return _product(adjacency, table)
+        return adjacency @ table
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        return _product(ctx.adjacency, grad_outputs[0].contiguous()), None
+        return ctx.adjacency @ grad_outputs[0], None
 
 
-def _product(adjacency: Adjacency, table: Tensor) -> Tensor:
-    """Â E; SciPy's product is several times as fast on a CPU as torch's."""
-    if isinstance(adjacency, Tensor):
-        return adjacency @ table
-    return torch.from_numpy(adjacency @ table.numpy())
+class _Products(torch.autograd.Function):
+    """A Bᵀ, (n, m) float32; it and its gradients are multiplied in `dtype`."""
+
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor, dtype: torch.dtype) -> Tensor:
+        left, right = left.to(dtype), right.to(dtype)
+        ctx.save_for_backward(left, right)
+        return (left @ right.T).float()
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        left, right = ctx.saved_tensors
+        grad = grad_outputs[0].to(left.dtype)
+        return (grad @ right).float(), (grad.T @ left).float(), None
 
 
 def normalized_adjacency(taken: sparse.csr_array) -> sparse.csr_array:
@@ -138,11 +156,6 @@ def normalized_adjacency(taken: sparse.csr_array) -> sparse.csr_array:
     return sparse.csr_array((values, (row, column)), shape=(size, size))
 
 
-def on_device(adjacency: sparse.csr_array, device: torch.device) -> Adjacency:
-    """What `propagate` multiplies by on a device."""
-    return adjacency if device.type == "cpu" else sparse_tensor(adjacency, device)
-
-
 def sparse_tensor(adjacency: sparse.csr_array, device: torch.device) -> Tensor:
     """A sparse matrix as a tensor."""
     arrays = (adjacency.indptr, adjacency.indices, adjacency.data)
@@ -154,11 +167,11 @@ def sparse_tensor(adjacency: sparse.csr_array, device: torch.device) -> Tensor:
         )
 
 
-def propagate(table: Tensor, adjacency: Adjacency, layers: int) -> Tensor:
+def propagate(table: Tensor, adjacency: Tensor, layers: int) -> Tensor:
     """The mean of E⁰ and its `layers` propagations, (users + items, d)."""
     total = layer = table
     for _ in range(layers):
-        layer = _Product.apply(layer, adjacency)
+        layer = _Propagated.apply(layer, adjacency)
         total = total + layer
     mean: Tensor = total / (layers + 1)
     return mean
@@ -187,7 +200,8 @@ def _loss(
     item = functional.normalize(table[num_users + items], dim=1)
     negative = functional.normalize(table[num_users + drawn], dim=1)
     positive = (user * item).sum(1)
-    total = torch.logaddexp(positive, torch.logsumexp(user @ negative.T, 1))
+    products = _Products.apply(user, negative, fast_dtype(table.device))
+    total = torch.logaddexp(positive, torch.logsumexp(products, 1))
     return cast("Tensor", (total - positive).mean())
 
 
@@ -202,7 +216,7 @@ class LightGCNRanker:
 
     def __init__(self, model: Embeddings, layers: int, norm_power: float) -> None:
         self._model, self._layers, self._norm_power = model, layers, norm_power
-        self._history: tuple[InteractionGraph, Adjacency] | None = None
+        self._history: tuple[InteractionGraph, Tensor] | None = None
         self._propagated: tuple[Floats, Floats] | None = None
 
     def forget(self) -> None:
@@ -215,14 +229,14 @@ class LightGCNRanker:
         table = self._model.table.detach()
         if self._history is None or self._history[0] is not cases.history:
             adjacency = normalized_adjacency(interactions(cases.history))
-            self._history = cases.history, on_device(adjacency, table.device)
+            self._history = cases.history, sparse_tensor(adjacency, table.device)
             self.forget()
         if self._propagated is None:
             self._propagated = self._embeddings(table, self._history[1])
         users, items = self._propagated
         return np.asarray(users[cases.users] @ items.T, np.float32)
 
-    def _embeddings(self, table: Tensor, adjacency: Adjacency) -> tuple[Floats, Floats]:
+    def _embeddings(self, table: Tensor, adjacency: Tensor) -> tuple[Floats, Floats]:
         """Of users and items, the latter shortened."""
         after = propagate(table, adjacency, self._layers).cpu().numpy()
         users, items = after[: self._model.users], after[self._model.users :]

@@ -20,7 +20,7 @@ SHOP = make_graph(users=24, events=16)
 FAST: dict[str, dict[str, float]] = {
     "als": {"factors": 8, "iterations": 3},
     "bpr": {"factors": 8, "iterations": 3},
-    "light_gcn": {"dim": 8, "epochs": 3, "negatives": 16},
+    "light_gcn": {"dim": 8, "decay_epochs": 3, "negatives": 16},
     "sasrec": {"dim": 8, "epochs": 3, "max_events": 6},
 }
 SAME_FOR_ALL = {"popularity", "recent_popularity"}

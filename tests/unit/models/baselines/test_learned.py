@@ -91,7 +91,11 @@ def test_sasrec_learns_what_follows() -> None:
     [
         ("als", {"factors": 8}),
         ("bpr", {"factors": 8, "iterations": 50}),
-        ("light_gcn", {"dim": 8, "epochs": 20, "batch_pairs": 128, "negatives": 32}),
+        ("light_gcn", {"dim": 8, "batch_pairs": 128, "negatives": 32}),
+        (
+            "light_gcn",
+            {"dim": 8, "decay_epochs": 0, "epochs": 20, "batch_pairs": 128, "negatives": 32},
+        ),
     ],
 )
 def test_factors_find_the_aisles(name: str, changes: dict[str, float]) -> None:
@@ -117,7 +121,7 @@ def test_factors_follow_a_history_that_moved_on() -> None:
 
 
 def test_propagation_is_that_of_pyg() -> None:
-    """By SciPy, and by a sparse tensor as on a GPU: mean and gradient are those of `LGConv`."""
+    """Mean and gradient are those of `LGConv`."""
     taken = interactions(SHOP)
     users, items = taken.shape
     rng = torch.Generator().manual_seed(0)
@@ -131,12 +135,20 @@ def test_propagation_is_that_of_pyg() -> None:
         total = total + layer
     weights = torch.randn(total.shape, generator=rng)
     (expected,) = torch.autograd.grad((total / 4 * weights).sum(), table)
-    adjacency = normalized_adjacency(taken)
-    for matrix in (adjacency, sparse_tensor(adjacency, torch.device("cpu"))):
-        found = propagate(table, matrix, 3)
-        torch.testing.assert_close(found, total / 4, rtol=1e-4, atol=1e-5)
-        (gradient,) = torch.autograd.grad((found * weights).sum(), table)
-        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
+    adjacency = sparse_tensor(normalized_adjacency(taken), torch.device("cpu"))
+    found = propagate(table, adjacency, 3)
+    torch.testing.assert_close(found, total / 4, rtol=1e-4, atol=1e-5)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), table)
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("decay_epochs", "trained"), [(0, 1), (3, 3)])
+def test_a_falling_rate_is_followed_to_its_end(decay_epochs: int, trained: int) -> None:
+    """The validation ends LightGCN's training where the rate stays, and not where it falls."""
+    (one,) = contenders(["light_gcn"], Context())
+    changes = {"dim": 8, "epochs": 1, "negatives": 16, "decay_epochs": decay_epochs}
+    fitted = one.fit(SHOP.before(CUT), {**one.defaults, **changes}, 0, CASES)
+    assert fitted.found == {"epochs": trained}
 
 
 def test_training_ends_when_nothing_gets_better_and_keeps_the_best() -> None:
