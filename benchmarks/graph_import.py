@@ -16,7 +16,7 @@ from cli.local_stack.java import find_java
 from cli.local_stack.neo4j_configuration import Neo4jMemory, configuration, write_configuration
 from cli.local_stack.neo4j_jars import fetch_jars
 from interest_graph.field_types import category_id
-from interest_graph.graph.facts import popularity_scale
+from interest_graph.graph.facts import half_life_ms
 
 if TYPE_CHECKING:
     from cli.local_stack.endpoints import Endpoints
@@ -142,8 +142,10 @@ def _items(events: MadeEvents, settings: Settings) -> pl.DataFrame:
     """All items, fresh, with what they say and how popular they are."""
     count = np.bincount(events.item, minlength=events.items)
     weight = np.array([one.weight for one in settings.event_types.values()])[events.kind]
-    scale = popularity_scale(0.0, settings.popularity_half_life_days)
-    fades = np.exp2(events.time_ms / (settings.popularity_half_life_days * 86_400_000)) * scale
+    newest = np.zeros(events.items, np.int64)
+    np.maximum.at(newest, events.item, events.time_ms)
+    half_life = half_life_ms(settings.popularity_half_life_days)
+    left = np.exp2((events.time_ms - newest[events.item]) / half_life)
     return pl.DataFrame(
         {
             "item_id:ID(Item)": [item_id(row) for row in range(events.items)],
@@ -156,8 +158,9 @@ def _items(events: MadeEvents, settings: Settings) -> pl.DataFrame:
             ],
             "event_count:long": count,
             "popularity:double": np.bincount(
-                events.item, weights=weight * fades, minlength=events.items
+                events.item, weights=weight * left, minlength=events.items
             ),
+            "popularity_at:datetime": pl.from_epoch(pl.Series(newest), "ms"),
             "catalog_revision:long": 1,
             "facts_revision:long": count + 1,
             "refreshed_revision:long": count + 1,

@@ -101,7 +101,7 @@ def _clear(
     rows = facts.clear_flags(tx, user_ids, settings.relationships, reasons)
     events = [_event(row, settings) for row in rows]
     facts.touch_users(tx, user_rows(events))
-    facts.touch_items(tx, item_rows(events, settings))
+    facts.touch_items(tx, item_rows(events, settings), settings.popularity_half_life_days)
     return len(events)
 
 

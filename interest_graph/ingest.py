@@ -293,7 +293,8 @@ def _write_events(
     if not fresh:
         return
     items = item_rows(fresh, settings)
-    _require_all(facts.touch_items(tx, items), len(items), "items")
+    touched = facts.touch_items(tx, items, settings.popularity_half_life_days)
+    _require_all(touched, len(items), "items")
     by_type: defaultdict[str, list[Event]] = defaultdict(list)
     for event in fresh:
         by_type[settings.event_types[event.event_type].relationship].append(event)
@@ -345,16 +346,21 @@ def item_rows(events: Sequence[Event], settings: Settings) -> list[Row]:
     counted = [event for event in events if not event.flagged]
     items = Counter({event.item_id: 0 for event in events})
     items.update(event.item_id for event in counted)
+    newest: dict[str, int] = {}
+    for event in counted:
+        newest[event.item_id] = max(event.occurred_at_ms, newest.get(event.item_id, 0))
     popularity: defaultdict[str, float] = defaultdict(float)
     for event in counted:
-        scale = facts.popularity_scale(event.occurred_at_ms, settings.popularity_half_life_days)
-        popularity[event.item_id] += settings.event_types[event.event_type].weight * scale
+        age_ms = newest[event.item_id] - event.occurred_at_ms
+        left = facts.what_is_left(age_ms, settings.popularity_half_life_days)
+        popularity[event.item_id] += settings.event_types[event.event_type].weight * left
     since = _since([(event.item_id, event.recorded_at_ms) for event in counted])
     return [
         {
             "item_id": item_id,
             "events": count,
             "popularity": popularity[item_id],
+            "popularity_at_ms": newest.get(item_id),
             "since_ms": since.get(item_id),
         }
         for item_id, count in sorted(items.items())

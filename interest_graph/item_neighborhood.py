@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from .graph.facts import popularity_scale
+from .graph.facts import half_life_ms
 from .item import content_hash, item_text
 from .subgraph import EdgeFeatures, ItemEncoding, ItemSubgraph
 
@@ -96,7 +96,7 @@ def item_subgraph(
         text_embeddings=texts,
         categories=[[(c, path) for c, path in row["categories"]] for row in rows],
         brands=[row["brand"] for row in rows],
-        popularity=popularity_at([row["popularity"] for row in rows], settings, now),
+        popularity=popularity_now(rows, settings, now),
         neighbor_index=np.array(index, dtype=np.int64).reshape(-1, 2).T,
         neighbor_ids=list(position_of),
         neighbor_embeddings=np.array(embeddings, dtype=np.float32).reshape(count, encoder.dim),
@@ -107,12 +107,11 @@ def item_subgraph(
     )
 
 
-def popularity_at(
-    stored: Sequence[float], settings: Settings, now: float
-) -> npt.NDArray[np.float64]:
-    """(n,) popularity as of a moment, of what the graph stores: see `popularity_scale`."""
-    scale = popularity_scale(now * 1000, settings.popularity_half_life_days)
-    return np.array(stored, dtype=np.float64) / scale
+def popularity_now(rows: Sequence[Row], settings: Settings, now: float) -> npt.NDArray[np.float64]:
+    """(n,) popularity as of a moment, of what the graph stores: see `facts.what_is_left`."""
+    stored = np.array([row["popularity"] for row in rows], np.float64)
+    at_ms = np.array([row["popularity_at_ms"] or 0 for row in rows], np.float64)
+    return stored * np.exp2((at_ms - now * 1000) / half_life_ms(settings.popularity_half_life_days))
 
 
 def described_as(row: Row, model_version: str) -> str:

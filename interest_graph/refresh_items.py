@@ -18,7 +18,7 @@ from .item_neighborhood import (
     described_as,
     edge_features,
     item_subgraph,
-    popularity_at,
+    popularity_now,
     text_embeddings,
 )
 
@@ -110,14 +110,15 @@ class _Refresh:
             return set()
 
         def count_and_publish(tx: neo4j.ManagedTransaction) -> set[str]:
-            stored = learned.count_events(tx, item_ids, self.encoder.model_version)
-            if not stored:
+            rows = learned.count_events(tx, item_ids, self.encoder.model_version)
+            if not rows:
                 return set()
+            stored = [row["item_id"] for row in rows]
             matrix = self.published().matrix
-            if not stored.keys() <= matrix.row_of.keys():
+            if not matrix.row_of.keys() >= set(stored):
                 msg = "the published items are fewer than a moment ago"
                 raise ServingStateUnavailableError(msg)
-            bias = self.encoder.bias(popularity_at([*stored.values()], self.settings, self.now))
+            bias = self.encoder.bias(popularity_now(rows, self.settings, self.now))
             before = matrix.bias[[matrix.row_of[item_id] for item_id in stored]]
             moved = np.abs(before - bias) > MOVED_BIAS
             if moved.any():

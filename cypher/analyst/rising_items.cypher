@@ -1,17 +1,20 @@
 // Title: Which items are rising?
 // Purpose: of the items most popular now, those with the largest growth in events over the span
-//   before. Popularity is stored as a sum scaled by 2^((t - 2020) / half-life): dividing by the
-//   scale of now gives what it is worth now.
+//   before. Popularity is stored as of the item's newest event, popularity_at: what has faded since
+//   is taken off here.
 // Parameters: $days integer, $half_life_days float (the setting popularity_half_life_days),
 //   $num_items integer, $k integer
 // Columns: item_id, title, events_before, events_now, growth, popularity_now
 // Example: :param {days: 7, half_life_days: 30.0, num_items: 200, k: 20}
-WITH
-  datetime() AS now,
-  2.0 ^ ((datetime().epochMillis - 1577836800000) / ($half_life_days * 86400000.0)) AS scale
+WITH datetime() AS now
 MATCH (item:Item {known: true})
 WHERE item.popularity IS NOT NULL
-WITH item, now, item.popularity / scale AS popularity_now
+WITH
+  item,
+  now,
+  item.popularity
+    * 2.0 ^ ((item.popularity_at.epochMillis - now.epochMillis) / ($half_life_days * 86400000.0))
+    AS popularity_now
 ORDER BY popularity_now DESC, item.item_id
 LIMIT $num_items
 CALL (item, now) {

@@ -1,8 +1,8 @@
 // Purpose: the bounded neighbourhood of items that one step of the seed formula reads.
 // Parameters: $item_ids list of string, $num_neighbors integer
-// Columns: item_id, known, title, description, content_hash, text_embedding, popularity, embedding,
-//   categories list of [category_id, path], brand, described_as, model_version, neighbors list of
-//   map
+// Columns: item_id, known, title, description, content_hash, text_embedding, popularity,
+//   popularity_at_ms, embedding, categories list of [category_id, path], brand, described_as,
+//   model_version, neighbors list of map
 UNWIND $item_ids AS item_id
 MATCH (item:Item {item_id: item_id})
 CALL (item) {
@@ -33,5 +33,6 @@ CALL (item) {
 RETURN item.item_id AS item_id, coalesce(item.known, false) AS known, item.title AS title,
   item.description AS description, item.content_hash AS content_hash,
   item.text_embedding AS text_embedding, coalesce(item.popularity, 0.0) AS popularity,
+  item.popularity_at.epochMillis AS popularity_at_ms,
   item.embedding AS embedding, categories, brand, item.described_as AS described_as,
   item.model_version AS model_version, neighbors

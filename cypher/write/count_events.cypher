@@ -1,7 +1,7 @@
 // Purpose: refresh items that events alone made stale within a day of their encoding: their
 //   embedding stands, their popularity moved.
 // Parameters: $item_ids list of string, $model_version string
-// Columns: item_id, popularity
+// Columns: item_id, popularity, popularity_at_ms
 MATCH (:Model {model_version: $model_version, in_service: true})
 UNWIND $item_ids AS item_id
 MATCH (item:Item {item_id: item_id})
@@ -17,4 +17,5 @@ SET
   item.refreshed_revision = item.facts_revision,
   item.updated_at = datetime(),
   item.stale_since = null
-RETURN item.item_id AS item_id, coalesce(item.popularity, 0.0) AS popularity
+RETURN item.item_id AS item_id, coalesce(item.popularity, 0.0) AS popularity,
+  item.popularity_at.epochMillis AS popularity_at_ms

@@ -20,21 +20,26 @@ if TYPE_CHECKING:
     from ..event import Event
 
 _DAY_MS = 86_400_000
-POPULARITY_EPOCH_MS = 1_577_836_800_000  # 2020-01-01
 _TEXT_FIELDS = ("title", "description", "price", "image_url")
 _TIME_FIELDS = ("available_from", "available_until")
 
 
-def popularity_scale(at_ms: float, half_life_days: float) -> float:
-    """What an event at a time counts in an item's stored popularity.
+def what_is_left(age_ms: float, half_life_days: float) -> float:
+    """The share of an event's weight that still counts in its item's popularity.
 
-    Popularity is kept as Σ weight·2^((t − 2020)/half-life): a plain sum, so that the order in which
-    events arrive does not matter. Its value at a time is that sum divided by the scale there.
+    Popularity is kept as of the item's newest event, `popularity_at`: Σ weight·2^(−age/half-life),
+    ages as of then. The order in which events arrive does not matter: whichever of two moments is
+    the older one, what belongs to it is brought to the newer.
 
-    >>> popularity_scale(POPULARITY_EPOCH_MS + 30 * 86_400_000, 30.0)
-    2.0
+    >>> what_is_left(30 * 86_400_000, 30.0)
+    0.5
     """
-    return float(2.0 ** ((at_ms - POPULARITY_EPOCH_MS) / (half_life_days * _DAY_MS)))
+    return float(2.0 ** (-age_ms / half_life_ms(half_life_days)))
+
+
+def half_life_ms(half_life_days: float) -> float:
+    """Days as milliseconds."""
+    return half_life_days * _DAY_MS
 
 
 def find_events(
@@ -59,9 +64,11 @@ def touch_users(tx: neo4j.ManagedTransaction, users: Sequence[Row]) -> tuple[int
     return int(row["touched"]), since
 
 
-def touch_items(tx: neo4j.ManagedTransaction, items: Sequence[Row]) -> int:
+def touch_items(tx: neo4j.ManagedTransaction, items: Sequence[Row], half_life_days: float) -> int:
     """Create stubs, add popularity and mark items stale; returns how many it touched."""
-    return int(run(tx, "write/touch_items", items=list(items))[0]["touched"])
+    half_life = half_life_ms(half_life_days)
+    rows = run(tx, "write/touch_items", items=list(items), half_life_ms=half_life)
+    return int(rows[0]["touched"])
 
 
 def record_events(tx: neo4j.ManagedTransaction, relationship: str, events: Iterable[Event]) -> int:

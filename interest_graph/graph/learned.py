@@ -40,10 +40,9 @@ def write_item_embeddings(
 
 def count_events(
     tx: neo4j.ManagedTransaction, item_ids: Sequence[str], model_version: str
-) -> dict[str, float]:
-    """Refresh the items that events alone made stale; the popularity of each, in scaled units."""
-    rows = run(tx, "write/count_events", item_ids=list(item_ids), model_version=model_version)
-    return {row["item_id"]: float(row["popularity"]) for row in rows}
+) -> list[Row]:
+    """Refresh the items that events alone made stale; `item_id` and popularity of each."""
+    return run(tx, "write/count_events", item_ids=list(item_ids), model_version=model_version)
 
 
 def lock_items(tx: neo4j.ManagedTransaction, item_ids: Sequence[str]) -> None:

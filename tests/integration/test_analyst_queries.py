@@ -83,10 +83,10 @@ def _write_facts(tx: neo4j.ManagedTransaction) -> None:
     ]
     facts.touch_users(tx, [{"user_id": user, "events": 3} for user in ("anna", "bob")])
     for event in events:
-        popularity = facts.popularity_scale(event.occurred_at_ms, 30.0)
         counted = 0 if event.flagged else 1
-        row = {"item_id": event.item_id, "events": counted, "popularity": popularity * counted}
-        facts.touch_items(tx, [row])
+        at_ms = None if event.flagged else event.occurred_at_ms
+        row = {"item_id": event.item_id, "events": counted, "popularity": float(counted)}
+        facts.touch_items(tx, [row | {"popularity_at_ms": at_ms}], 30.0)
         facts.record_events(tx, CODES[event.event_type][0], [event])
 
 

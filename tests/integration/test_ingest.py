@@ -18,7 +18,7 @@ from interest_graph import redis_client as keys
 from interest_graph.entry import Entry
 from interest_graph.errors import GraphUnavailableError
 from interest_graph.graph import facts, reads
-from interest_graph.graph.facts import popularity_scale
+from interest_graph.graph.facts import what_is_left
 from interest_graph.graph.store import GraphStore
 from interest_graph.history import digest, unpack
 from interest_graph.ingest import Ingested, ingest
@@ -78,7 +78,8 @@ def digest_of_the_graph(query: Any) -> Any:
             query(
                 "MATCH (i:Item) RETURN i.item_id AS id, i.facts_revision AS revision, "
                 "i.known AS known, i.event_count AS events, "
-                "round(i.popularity / 2.0^47, 9) AS popularity ORDER BY id"
+                "round(i.popularity, 9) AS popularity, "
+                "i.popularity_at.epochMillis AS popularity_at ORDER BY id"
             ),
         ]
         return hashlib.sha256(orjson.dumps(rows)).hexdigest()
@@ -174,16 +175,21 @@ def test_a_resend_leaves_popularity_and_revisions(
     entries = [entry_of(event, number) for number, event in enumerate(sent, 1)]
     for batch in (entries, entries[::-1], entries[:5] + entries[:5]):
         loop.ingest(batch)
+    newest: dict[str, int] = {}
+    for event in sent:
+        newest[event.item_id] = max(newest.get(event.item_id, 0), event.occurred_at_ms)
     expected: dict[str, float] = {}
     for event in sent:
         weight = settings.event_types[event.event_type].weight
-        scale = popularity_scale(event.occurred_at_ms, settings.popularity_half_life_days)
-        expected[event.item_id] = expected.get(event.item_id, 0.0) + weight * scale
-    found = {
-        row["id"]: row["popularity"]
-        for row in query("MATCH (i:Item) RETURN i.item_id AS id, i.popularity AS popularity")
-    }
-    assert found == pytest.approx(expected)
+        age_ms = newest[event.item_id] - event.occurred_at_ms
+        left = what_is_left(age_ms, settings.popularity_half_life_days)
+        expected[event.item_id] = expected.get(event.item_id, 0.0) + weight * left
+    rows = query(
+        "MATCH (i:Item) RETURN i.item_id AS id, i.popularity AS popularity, "
+        "i.popularity_at.epochMillis AS at"
+    )
+    assert {row["id"]: row["popularity"] for row in rows} == pytest.approx(expected)
+    assert {row["id"]: row["at"] for row in rows} == newest
 
 
 def test_the_history_in_redis_is_the_one_in_the_graph(
@@ -460,3 +466,22 @@ def test_overtaken_entries_bring_no_past_back(loop: Loop, make_event: Any, query
         [entry_of(replace(past, event_id="e-3"), 4), Entry("5-1", "delete_user", b"u-1", 5)]
     )
     assert query("MATCH (:User)-[e]->(:Item) RETURN e.event_id AS id") == [{"id": "e-2"}]
+
+
+@pytest.mark.parametrize("half_life_days", [0.1, 1.5])
+def test_popularity_of_any_half_life_stays_a_number(
+    loop: Loop, make_event: Any, query: Any, settings: Settings, half_life_days: float
+) -> None:
+    """Events five years apart, in either order: the newest counts whole, the oldest nothing."""
+    loop.settings = settings.model_copy(update={"popularity_half_life_days": half_life_days})
+    newest, number = 1_700_000_000, 0
+    for item, ages in (("forth", (2000, 1, 0)), ("back", (0, 1, 2000))):
+        for age in ages:
+            number += 1
+            event = make_event(f"e-{number}", "u-1", item, "purchase", newest - age * 86_400)
+            loop.ingest([entry_of(event, number)])
+    rows = query("MATCH (i:Item) RETURN i.popularity AS sum, i.popularity_at.epochMillis AS at")
+    assert [row["at"] for row in rows] == [newest * 1000, newest * 1000]
+    weight = settings.event_types["purchase"].weight
+    expected = weight * (1 + 0.5 ** (1 / half_life_days))
+    assert [row["sum"] for row in rows] == pytest.approx([expected, expected])

@@ -10,7 +10,7 @@ import pytest
 from interest_graph import redis_client as keys
 from interest_graph.errors import ServingStateUnavailableError
 from interest_graph.graph import reads
-from interest_graph.graph.facts import popularity_scale
+from interest_graph.graph.facts import what_is_left
 from interest_graph.recommendation import Query
 from interest_graph.refresh_items import refresh_items
 from interest_graph.roll_out import roll_out
@@ -311,9 +311,7 @@ def test_popularity_is_what_is_left_of_it_now(bench: Bench) -> None:
     bench.desk.send(("purchase", ITEMS[0]), ("view", ITEMS[0]))
     bench.refresh(ITEMS[0])
     half_life = bench.shop.settings.popularity_half_life_days
-    share = popularity_scale((NOW - 3600) * 1000, half_life) / popularity_scale(
-        NOW * 1000, half_life
-    )
+    share = what_is_left(3_600_000, half_life)
     matrix = bench.process.shelf.current(bench.shop.serving.head()[0]).matrix
     assert matrix.bias[matrix.row_of[ITEMS[0]]] == pytest.approx(np.log1p(1.1 * share), rel=1e-6)
 

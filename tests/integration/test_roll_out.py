@@ -120,8 +120,8 @@ def test_one_model_is_in_service_at_a_time(desk: Desk, graph: GraphStore, query:
 
 
 def test_a_short_half_life_is_no_obstacle(desk: Desk, graph: GraphStore) -> None:
-    """The shortest half-life that settings allow can be rolled out."""
-    desk.shop.settings = desk.shop.settings.model_copy(update={"popularity_half_life_days": 7})
+    """Half-lives that evaluations choose can be rolled out."""
+    desk.shop.settings = desk.shop.settings.model_copy(update={"popularity_half_life_days": 1.5})
     encoder = FakeEncoder(FIRST)
     directory = desk.shop.settings.models_dir / FIRST
     roll_out(directory, {}, encoder, graph, desk.shop.serving, desk.shop.settings)

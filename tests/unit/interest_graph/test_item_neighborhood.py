@@ -24,6 +24,7 @@ def row(**fields: Any) -> dict[str, Any]:
         "categories": [],
         "neighbors": [],
         "popularity": 0.0,
+        "popularity_at_ms": None,
     } | fields
 
 
