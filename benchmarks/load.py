@@ -79,7 +79,8 @@ def closed_loop(asked: Requests, connections: int, seconds: float) -> dict[str, 
         seconds: Of load.
 
     Returns:
-        `requests_per_s`, `p50_ms`, `p99_ms` and `errors`: answers that were no success.
+        `requests_per_s`, `p50_ms`, `p99_ms` and `errors`: answers that were no success, and
+        connections that failed or had no answer in time.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         paths = ",".join(f'"{path}"' for path in asked.paths)
@@ -89,12 +90,23 @@ def closed_loop(asked: Requests, connections: int, seconds: float) -> dict[str, 
         words = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
         output = _output([*words, "-s", script.name, asked.url], seconds)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
     figures: dict[str, Any] = {"requests_per_s": round(float(rate[1])) if rate else 0}
     for name, pattern in CLOSED_PERCENTILES.items():
         found = re.search(pattern, output)
         figures[name] = round(float(found[1]) * SCALE[found[2]], 2) if found else None
-    return {**figures, "errors": int(bad[1]) if bad else 0}
+    return {**figures, "errors": errors_of(output)}
+
+
+def errors_of(output: str) -> int:
+    """Errors that `wrk` tells of.
+
+    >>> errors_of("Socket errors: connect 0, read 3, write 0, timeout 2")
+    5
+    >>> errors_of("Non-2xx or 3xx responses: 4")
+    4
+    """
+    told = re.findall(r"(?:Socket errors|Non-2xx or 3xx responses):(.*)", output)
+    return sum(int(number) for line in told for number in re.findall(r"\d+", line))
 
 
 def open_loop(asked: Requests, rate: float, seconds: float) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from .figures import cell, label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PACKAGES = ("flask", "granian", "neo4j", "numba", "numpy", "orjson", "redis", "torch")
+PACKAGES = ("flask", "granian", "neo4j", "numba", "numkong", "numpy", "orjson", "redis", "torch")
 GIB = 2**30
 
 

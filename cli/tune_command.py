@@ -24,7 +24,8 @@ def tune(
         float, typer.Option("--minutes", min=0.0, help="Time of each model; no fit begins after.")
     ] = 60.0,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget the trials of earlier, interrupted runs.")
+        bool,
+        typer.Option("--fresh", help="Forget earlier trials, those of the trials' directory too."),
     ] = False,
     data_root: DataRoot = None,
     max_cases: Annotated[

@@ -16,7 +16,15 @@ from models.evaluation.contenders import contenders
 from models.evaluation.protocols import SplitConfig, main_metric, make_split
 from models.evaluation.search_space import read_search_spaces
 from models.evaluation.tuned import FOLDER, read_tuned, tuned_path
-from models.evaluation.tuning import Budget, Trial, Tuned, tune, write_trials, write_tuned
+from models.evaluation.tuning import (
+    Budget,
+    Trial,
+    Tuned,
+    read_trials,
+    tune,
+    write_trials,
+    write_tuned,
+)
 
 from ..local_stack.paths import cache_dir
 from .find import find_data_set
@@ -99,19 +107,23 @@ def run_tuning(
         (contender,) = contenders([name], context())
         space = spaces.get(name, {})
         journal = _journal(data, protocol, name, request, [space, dict(contender.defaults)])
+        trials = request.trials / f"{data.name}.{protocol}.{name}.json"
         started(name)
         try:
-            tuned = tune(split, contender, space, request.budget, journal, metric, report=report)
+            tuned = tune(
+                split,
+                contender,
+                space,
+                request.budget,
+                journal,
+                metric,
+                report=report,
+                earlier=[] if request.fresh else read_trials(trials, request.max_cases),
+            )
         except InfeasibleError as error:
             ended(name, str(error))
             continue
-        write_trials(
-            request.trials / f"{data.name}.{protocol}.{name}.json",
-            tuned,
-            space,
-            request.budget,
-            metric,
-        )
+        write_trials(trials, tuned, space, request.budget, metric, request.max_cases)
         write_tuned(tuned_path(data.name, protocol, folder), name, tuned)
         ended(name, tuned)
     return tuned_path(data.name, protocol, folder)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import optuna
 import orjson
-
-if TYPE_CHECKING:
-    import optuna
 
 FILE = Path(__file__).parent / "search_spaces.json"
 SearchSpace = Mapping[str, Mapping[str, Any]]
@@ -40,6 +38,14 @@ def _suggest(trial: optuna.Trial, name: str, one: Mapping[str, Any]) -> Any:
         return trial.suggest_categorical(name, one["choices"])
     msg = f"{name}: a hyperparameter is int, float or categorical, not {kind}"
     raise ValueError(msg)
+
+
+def distributions(space: SearchSpace) -> dict[str, optuna.distributions.BaseDistribution]:
+    """What a study draws from, as `suggest` names it."""
+    study = optuna.create_study()
+    trial = study.ask()
+    suggest(trial, space)
+    return dict(trial.distributions)
 
 
 def num_points(space: SearchSpace) -> int | None:

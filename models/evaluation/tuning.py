@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,10 @@ from optuna.storages.journal import JournalFileBackend
 from models.baselines.infeasible import InfeasibleError
 
 from .metrics import evaluate
-from .search_space import num_points, suggest
+from .search_space import distributions, num_points, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from .contender import Contender
@@ -95,12 +96,13 @@ def tune(
     metric: str,
     seed: int = 0,
     report: Callable[[Trial], None] = lambda _: None,
+    earlier: Sequence[Trial] = (),
 ) -> Tuned:
     """Tune a contender with a tree-structured Parzen estimator (Bergstra et al. 2011).
 
     Each trial fits to `split.train` with the validation beside it and is judged by `split.check`;
     the test is never looked at. The first trial is the contender's defaults. What an interrupted
-    run has done stands in the journal and counts.
+    run has done stands in the journal and counts; a journal that begins takes up earlier trials.
 
     Args:
         split: The cases.
@@ -111,11 +113,12 @@ def tune(
         metric: What is maximised.
         seed: Of the fits and of the search.
         report: Called with every trial that ends, those of the journal included.
+        earlier: Trials of the same cases, such as those that were committed.
 
     Raises:
         InfeasibleError: No trial could be fitted; the message is that of the first.
     """
-    study = _study(contender, space, journal, seed)
+    study = _study(contender, space, journal, seed, earlier)
     points = num_points(space)
     wanted = budget.trials if points is None else min(budget.trials, points)
     done = _log(study)
@@ -130,16 +133,32 @@ def tune(
     return _outcome(done)
 
 
-def write_trials(path: Path, tuned: Tuned, space: SearchSpace, budget: Budget, metric: str) -> None:
-    """All trials as JSON, with the search space and the budget."""
+def write_trials(
+    path: Path,
+    tuned: Tuned,
+    space: SearchSpace,
+    budget: Budget,
+    metric: str,
+    max_cases: int = 0,
+) -> None:
+    """All trials as JSON, with the search space, the budget and how many cases judged them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     body = {
         "budget": asdict(budget),
         "metric": metric,
+        "max_cases": max_cases,
         "search_space": space,
         "trials": [asdict(trial) for trial in tuned.log],
     }
     path.write_bytes(orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def read_trials(path: Path, max_cases: int = 0) -> list[Trial]:
+    """The trials that `write_trials` wrote; none where other cases judged them."""
+    if not path.is_file():
+        return []
+    body = orjson.loads(path.read_bytes())
+    return [Trial(**one) for one in body["trials"]] if body["max_cases"] == max_cases else []
 
 
 def write_tuned(path: Path, name: str, tuned: Tuned) -> None:
@@ -160,14 +179,20 @@ def _outcome(done: list[Trial]) -> Tuned:
     return Tuned(best.hyperparameters, best.found, best.validation, len(done), seconds, done)
 
 
-def _study(contender: Contender, space: SearchSpace, journal: Path, seed: int) -> optuna.Study:
-    """The study in a journal; a new one begins with the defaults."""
+def _study(
+    contender: Contender,
+    space: SearchSpace,
+    journal: Path,
+    seed: int,
+    earlier: Sequence[Trial],
+) -> optuna.Study:
+    """The study in a journal; a new one begins with earlier trials, or with the defaults."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
     backend = JournalFileBackend(str(journal))
     storage = optuna.storages.JournalStorage(backend)
     names = [one.study_name for one in optuna.get_all_study_summaries(storage)]
-    begun = 0 if contender.name not in names else len(_ended(storage, contender.name))
+    begun = len(_ended(storage, contender.name) if contender.name in names else earlier)
     study = optuna.create_study(
         storage=storage,
         study_name=contender.name,
@@ -176,8 +201,35 @@ def _study(contender: Contender, space: SearchSpace, journal: Path, seed: int) -
         load_if_exists=True,
     )
     if not study.trials:
+        for trial in earlier:
+            _add(study, trial, space)
+    if not study.trials:
         study.enqueue_trial({name: contender.defaults[name] for name in space})
     return study
+
+
+def _add(study: optuna.Study, trial: Trial, space: SearchSpace) -> None:
+    """Have a study know a trial; one from beyond the search space counts and guides nothing."""
+    known = distributions(space)
+    params = {name: trial.hyperparameters[name] for name in known if name in trial.hyperparameters}
+    state = optuna.trial.TrialState.FAIL if trial.validation is None else None
+    attributes = {
+        DRAWN: trial.hyperparameters,
+        FOUND: trial.found,
+        REASON: trial.reason,
+        SECONDS: trial.seconds,
+    }
+    for told in (params, {}):
+        with suppress(ValueError):
+            frozen = optuna.trial.create_trial(
+                state=state or optuna.trial.TrialState.COMPLETE,
+                value=trial.validation,
+                params=told,
+                distributions={name: known[name] for name in told},
+                user_attrs=attributes,
+            )
+            study.add_trial(frozen)
+            return
 
 
 def _ended(storage: optuna.storages.BaseStorage, name: str) -> list[optuna.trial.FrozenTrial]:

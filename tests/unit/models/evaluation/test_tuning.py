@@ -15,7 +15,7 @@ from models.baselines.infeasible import InfeasibleError
 from models.evaluation.contender import Fitted
 from models.evaluation.splits import Split, temporal
 from models.evaluation.tuned import read_tuned
-from models.evaluation.tuning import Budget, tune, write_trials, write_tuned
+from models.evaluation.tuning import Budget, Trial, read_trials, tune, write_trials, write_tuned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +85,23 @@ def test_tuning_goes_on_and_writes_what_it_found(split: Split, tmp_path: Path) -
     written = orjson.loads((tmp_path / "trials.json").read_bytes())
     assert len(written["trials"]) == 6
     assert written["search_space"] == SPACE
+
+
+def test_a_search_takes_up_the_trials_that_were_committed(split: Split, tmp_path: Path) -> None:
+    """They count and may stay the best, by hand or not; trials of other cases are left."""
+    first = tune(split, Lifted(), SPACE, Budget(3, 10), tmp_path / "a", "ndcg_at_10")
+    beyond = Trial(3, {"lift": 9.0, "other": 1}, {"epochs": 2}, 0.99, 5.0)
+    never = Trial(4, {"lift": -1.0, "other": 1}, {}, None, 5.0, "too low")
+    known = replace(first, log=[*first.log, beyond, never])
+    write_trials(tmp_path / "all.json", known, SPACE, Budget(5, 10), "ndcg_at_10")
+    assert read_trials(tmp_path / "all.json", 600) == read_trials(tmp_path / "none.json") == []
+    contender, earlier = Lifted(), read_trials(tmp_path / "all.json")
+    tuned = tune(
+        split, contender, SPACE, Budget(7, 10), tmp_path / "b", "ndcg_at_10", earlier=earlier
+    )
+    assert tuned.log[:5] == known.log
+    assert (contender.fits, tuned.trials) == (2, 7)
+    assert (tuned.hyperparameters, tuned.found) == (beyond.hyperparameters, beyond.found)
 
 
 def test_two_searches_with_a_seed_draw_the_same(split: Split, tmp_path: Path) -> None:
