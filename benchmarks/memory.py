@@ -15,15 +15,19 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import redis
 import requests
 
 from cli.local_stack.paths import cache_dir
+from interest_graph.item_matrix import ItemDelta
+from interest_graph.serving_state import ServingState
+from models.interest_encoder import InterestEncoderConfig
 
 from .lists import lists_of_shop, served
 from .load import closed_loop, need
 from .pss import MB, child_pss_mb
-from .random_shop import RandomShop, ShopSize, random_shop
+from .random_shop import VERSION, RandomShop, ShopSize, random_shop
 from .report import Report
 from .shops import note
 
@@ -33,6 +37,10 @@ if TYPE_CHECKING:
 FEW = 100
 """Users who are asked for, so that what a process remembers of users is not among its figures."""
 WARM_UP_S, CONNECTIONS = 5.0, 16
+NEW_ITEMS = 50
+"""There is one new item for so many."""
+REFRESHED = 128
+"""Items that one delta has."""
 BATCH = 500
 MILLION = 1_000_000
 GB = 1e9
@@ -45,26 +53,63 @@ class Found(NamedTuple):
         api_mb: PSS of an API process.
         redis_mb: What Redis holds, without events that wait.
         event_bytes: What Redis holds for an event that waits for the graph.
+        grown_mb: PSS of an API process after new items, if that was asked for.
+        moved_mb: The same after every item has moved, too.
     """
 
     api_mb: float
     redis_mb: float
     event_bytes: float
+    grown_mb: float = 0.0
+    moved_mb: float = 0.0
 
 
-def memory_of(size: ShopSize, workers: int, events: int) -> Found:
-    """Serve a shop, ask for many lists, send events that nobody takes, and look."""
+def memory_of(size: ShopSize, workers: int, events: int, *, aged: bool = False) -> Found:
+    """Serve a shop, ask for many lists, send events that nobody takes, and look.
+
+    Args:
+        size: Of the shop.
+        workers: API processes.
+        events: How many to send.
+        aged: Publish new items, and all items with other embeddings and edges, and look again.
+    """
     note(f"{size}")
     with random_shop(size) as shop, served(shop, workers) as server:
         client = redis.Redis.from_url(shop.settings.serving_url)
         held = _used_mb(client)
-        asked = lists_of_shop(shop, server.url)
-        closed_loop(replace(asked, paths=asked.paths[:FEW]), CONNECTIONS, WARM_UP_S)
-        processes = sorted(child_pss_mb(server.pid))[-workers:]  # not what tracks resources
+        few = lists_of_shop(shop, server.url)
+        few = replace(few, paths=few.paths[:FEW])
+
+        def look() -> float:
+            closed_loop(few, CONNECTIONS, WARM_UP_S)
+            # The others are not API processes: they track resources.
+            return mean(sorted(child_pss_mb(server.pid))[-workers:])
+
+        found = look()
         before = _used_mb(client)
         _send(shop, server.url, events)
         waiting = (_used_mb(client) - before) * MB / events
-        return Found(mean(processes), held, waiting)
+        if not aged:
+            return Found(found, held, waiting)
+        item_ids = [f"item-{row:06}" for row in range(size.items)]
+        _publish(shop, [f"new-{row}" for row in range(size.items // NEW_ITEMS)], item_ids, size)
+        grown = look()
+        _publish(shop, item_ids, item_ids, size)
+        return Found(found, held, waiting, grown, look())
+
+
+def _publish(shop: RandomShop, moved: list[str], item_ids: list[str], size: ShopSize) -> None:
+    """Publish items with random embeddings and edges, as refreshes do."""
+    serving = ServingState(redis.Redis.from_url(shop.settings.serving_url), shop.settings)
+    rng, dim = np.random.default_rng(1), InterestEncoderConfig().dim
+    for start in range(0, len(moved), REFRESHED):
+        part = moved[start : start + REFRESHED]
+        places = rng.integers(0, len(item_ids), (len(part), size.edges))
+        edges = [[item_ids[place] for place in line] for line in places.tolist()]
+        weights = rng.random(places.shape).tolist()
+        embeddings = rng.normal(0, 0.1, (len(part), dim)).astype(np.float32)
+        bias = np.zeros(len(part), np.float32)
+        serving.publish(ItemDelta(0, VERSION, part, embeddings, bias, edges, weights))
 
 
 def _send(shop: RandomShop, url: str, count: int) -> None:
@@ -113,7 +158,7 @@ def measure(options: argparse.Namespace, report: Report) -> None:
     fewer_items = replace(large, items=options.items // 10)
     fewer_users = replace(large, users=options.users // 10)
     whole, items, users = (
-        memory_of(size, options.workers, options.waiting)
+        memory_of(size, options.workers, options.waiting, aged=size is large)
         for size in (large, fewer_items, fewer_users)
     )
     more_items, more_users = large.items - fewer_items.items, large.users - fewer_users.users
@@ -121,6 +166,10 @@ def measure(options: argparse.Namespace, report: Report) -> None:
         what=f"an API process, PSS, {large.items:,} items with {large.edges} edges",
         mb=round(whole.api_mb, 1),
     )
+    report.add(
+        what=f"the same after {large.items // NEW_ITEMS:,} new items", mb=round(whole.grown_mb, 1)
+    )
+    report.add(what="and after every item has moved", mb=round(whole.moved_mb, 1))
     report.add(what="the same without items", mb=round(items.api_mb - _tenth(whole, items), 1))
     store = store_bytes_of_event((cache_dir() / "made-graphs").glob("*-*"))
     for what, size in (

@@ -20,6 +20,7 @@ from cli.local_stack.redis_server import configuration, find_redis
 from interest_graph import redis_client as keys
 from interest_graph.api_key import ApiKeyStore
 from interest_graph.history import HistoryEvent, pack
+from interest_graph.item_matrix import with_spare_rows
 from interest_graph.settings import Settings
 from models.interest_encoder import InterestEncoder, InterestEncoderConfig
 
@@ -132,9 +133,9 @@ def _write_model(
         "item_bias": rng.normal(0, 0.1, count),
         "neighbor_weights": rng.random((count, size.edges)),
     }
-    np.save(directory / "neighbor_rows.npy", rows.astype(np.int32))
+    np.save(directory / "neighbor_rows.npy", with_spare_rows(rows.astype(np.int32), -1))
     for name, array in arrays.items():
-        np.save(directory / f"{name}.npy", array.astype(np.float32))
+        np.save(directory / f"{name}.npy", with_spare_rows(array.astype(np.float32)))
     encoder = InterestEncoder(config)
     save_file(encoder.state_dict(), directory / "interest_encoder.safetensors")
     (directory / "items.json").write_bytes(orjson.dumps(item_ids))

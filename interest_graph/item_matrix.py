@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,25 @@ if TYPE_CHECKING:
 
 FOLDED = "+"
 SPARE_ROWS = 1024
+"""Of new items, at least; written with the arrays, so that a process that maps them has room
+without a copy of its own."""
 
 
 def folds(models_dir: Path, model_version: str) -> dict[int, Path]:
     """Directories of a model's folded item matrices by epoch."""
     found = models_dir.glob(f"{model_version}{FOLDED}*")
     return {int(path.name.rpartition(FOLDED)[2]): path for path in found}
+
+
+def with_spare_rows(array: npt.NDArray[Any], empty: int = 0) -> npt.NDArray[Any]:
+    """An array of all items, and behind it rows for a sixteenth more.
+
+    Args:
+        array: (n, …).
+        empty: What stands in the rows that no item has yet.
+    """
+    spare = max(SPARE_ROWS, len(array) // 16)
+    return np.concatenate([array, np.full((spare, *array.shape[1:]), empty, array.dtype)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +100,11 @@ class ItemMatrix:
     Args:
         model_version: The model that computed the rows.
         item_ids: The items in row order, n of them.
-        embeddings: (n, dim) float32.
-        bias: (n,) float32.
-        neighbor_rows: (n, width) int32: rows of the items that row's item leads to, -1 for none.
-        neighbor_weights: (n, width) float32.
+        embeddings: (n or more, dim) float32; rows behind the n-th are for items to come.
+        bias: (n or more,) float32.
+        neighbor_rows: (n or more, width) int32: rows of the items that row's item leads to, -1 for
+            none.
+        neighbor_weights: (n or more, width) float32.
 
     Raises:
         CheckpointError: The arrays are not of these types and shapes, or an edge leads nowhere.
@@ -105,8 +119,9 @@ class ItemMatrix:
         neighbor_rows: npt.NDArray[np.int32],
         neighbor_weights: npt.NDArray[np.float32],
     ) -> None:
-        rows = {len(item_ids), len(embeddings), len(bias), len(neighbor_rows)}
-        if len(rows) != 1 or neighbor_rows.shape != neighbor_weights.shape:
+        count, capacity = len(item_ids), len(embeddings)
+        lengths = {capacity, len(bias), len(neighbor_rows)}
+        if len(lengths) != 1 or count > capacity or neighbor_rows.shape != neighbor_weights.shape:
             msg = "item matrix: the arrays differ in length"
             raise CheckpointError(msg)
         for array in (embeddings, bias, neighbor_rows, neighbor_weights):
@@ -114,16 +129,16 @@ class ItemMatrix:
             if array.dtype != wanted or not array.flags.c_contiguous:
                 msg = f"item matrix: an array is not of {np.dtype(wanted)}, row by row"
                 raise CheckpointError(msg)
-        if neighbor_rows.size and not -1 <= neighbor_rows.min() <= neighbor_rows.max() < len(bias):
-            msg = f"item matrix: an edge leads to none of the {len(bias)} rows"
+        if neighbor_rows.size and not -1 <= neighbor_rows.min() <= neighbor_rows.max() < count:
+            msg = f"item matrix: an edge leads to none of the {count} rows"
             raise CheckpointError(msg)
         self.model_version = model_version
         self.epoch = 0
         self.item_ids = item_ids
         self.row_of = {item_id: row for row, item_id in enumerate(item_ids)}
-        own = neighbor_rows == np.arange(len(item_ids), dtype=np.int32)[:, None]
+        own = neighbor_rows == np.arange(capacity, dtype=np.int32)[:, None]
         own_weights = np.where(own, neighbor_weights, np.float32(0)).sum(1)
-        changed = np.zeros(len(item_ids), dtype=np.int64)
+        changed = np.zeros(capacity, dtype=np.int64)
         self._arrays = (embeddings, bias, neighbor_rows, neighbor_weights, own_weights, changed)
 
     @classmethod
@@ -180,10 +195,10 @@ class ItemMatrix:
         config = {"model_version": self.model_version, "epoch": self.epoch}
         (directory / "config.json").write_bytes(orjson.dumps(config))
         (directory / "items.json").write_bytes(orjson.dumps(self.item_ids))
-        np.save(directory / "item_embeddings.npy", self.embeddings)
-        np.save(directory / "item_bias.npy", self.bias)
-        np.save(directory / "neighbor_rows.npy", self.neighbor_rows)
-        np.save(directory / "neighbor_weights.npy", self.neighbor_weights)
+        np.save(directory / "item_embeddings.npy", with_spare_rows(self.embeddings))
+        np.save(directory / "item_bias.npy", with_spare_rows(self.bias))
+        np.save(directory / "neighbor_rows.npy", with_spare_rows(self.neighbor_rows, -1))
+        np.save(directory / "neighbor_weights.npy", with_spare_rows(self.neighbor_weights))
 
     @property
     def embeddings(self) -> npt.NDArray[np.float32]:
@@ -250,7 +265,7 @@ class ItemMatrix:
         return True
 
     def _append(self, item_ids: list[str]) -> None:
-        """Give new items rows of zeros, growing the arrays by a quarter when they are full."""
+        """Give new items the rows that are spare; full arrays grow by a quarter, off their file."""
         count = len(self.item_ids) + len(item_ids)
         capacity = len(self._arrays[0])
         if count > capacity:

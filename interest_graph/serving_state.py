@@ -23,7 +23,7 @@ from .item_matrix import ItemDelta
 from .redis_client import call, script, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import redis
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 UNCHANGED = 3  # values that the script returns when it leaves out what is known
 
+DELTAS_AT_ONCE = 16
+"""Deltas that a process which is behind holds at a time."""
 OLD_DELTAS_S = 7 * 86_400
 """How long the deltas of a model are kept after another one replaced it."""
 ROLL_OUT_S = 30
@@ -183,22 +185,25 @@ class ServingState:
             manifest, revision = pipeline.execute()
         return _manifest(manifest), int(revision or 0)
 
-    def deltas(self, model_version: str, after: int, until: int) -> list[ItemDelta]:
-        """The deltas of a model numbered after + 1 … until, in order."""
-        numbers = [str(number) for number in range(after + 1, until + 1)]
-        if not numbers:
-            return []
-        with translated(ServingStateUnavailableError, "the serving state"):
-            packed = cast(
-                "list[bytes | None]", self._client.hmget(keys.deltas_key(model_version), numbers)
-            )
-        deltas = []
-        for number, payload in zip(numbers, packed, strict=True):
-            if payload is None:
-                msg = f"delta {number} of model {model_version} is gone"
-                raise DeltaGoneError(msg)
-            deltas.append(replace(ItemDelta.unpack(payload), epoch=int(number)))
-        return deltas
+    def deltas(self, model_version: str, after: int, until: int) -> Iterator[ItemDelta]:
+        """The deltas of a model numbered after + 1 … until, in order, read a few at a time.
+
+        Raises:
+            DeltaGoneError: One is kept no longer; those before it have been given.
+            ServingStateUnavailableError: Redis does not answer; likewise.
+        """
+        for start in range(after + 1, until + 1, DELTAS_AT_ONCE):
+            numbers = [*range(start, min(start + DELTAS_AT_ONCE, until + 1))]
+            with translated(ServingStateUnavailableError, "the serving state"):
+                packed = cast(
+                    "list[bytes | None]",
+                    self._client.hmget(keys.deltas_key(model_version), list(map(str, numbers))),
+                )
+            for number, payload in zip(numbers, packed, strict=True):
+                if payload is None:
+                    msg = f"delta {number} of model {model_version} is gone"
+                    raise DeltaGoneError(msg)
+                yield replace(ItemDelta.unpack(payload), epoch=number)
 
     def drop_deltas(self, model_version: str, until: int) -> None:
         """Forget the deltas of a model up to a number: they are folded into a directory."""

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     an answer can still be explained after the next events."""
     seen_items: Annotated[int, Field(ge=100)] = 4000
     """Seen items remembered for each user; beyond it one at random is forgotten."""
-    user_memory_mib: Annotated[int, Field(ge=1)] = 96
+    user_memory_mib: Annotated[int, Field(ge=1)] = 80
     """MiB in which each API process remembers users it was asked about; it changes no answer."""
     max_log_entries: Annotated[int, Field(ge=100)] = 500_000
     """Entries the log holds before the API answers 429."""

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from interest_graph.errors import CheckpointError
+from interest_graph.item_matrix import with_spare_rows
 
 from .graph_encoder import GraphEncoderConfig
 from .interest_encoder import InterestEncoderConfig
@@ -197,10 +198,10 @@ def _write_arrays(
         bias = model.bias(table.popularity)
     rows, weights = neighbor_lists(edges, edge_weights, len(table))
     arrays = {
-        "item_embeddings": embeddings.cpu().numpy().astype(np.float32),
-        "item_bias": bias.cpu().numpy().astype(np.float32),
-        "neighbor_rows": rows.astype(np.int32),
-        "neighbor_weights": weights,
+        "item_embeddings": with_spare_rows(embeddings.cpu().numpy().astype(np.float32)),
+        "item_bias": with_spare_rows(bias.cpu().numpy().astype(np.float32)),
+        "neighbor_rows": with_spare_rows(rows.astype(np.int32), -1),
+        "neighbor_weights": with_spare_rows(weights),
         "neighbor_evidence": neighbor_evidence(edges, rows),
     }
     for name, array in arrays.items():

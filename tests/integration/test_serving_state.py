@@ -34,7 +34,7 @@ def test_deltas_are_numbered_without_gaps(serving: ServingState) -> None:
     assert sorted(numbers) == list(range(1, 41))
     assert [found.epoch for found in serving.deltas(FIRST, 0, 40)] == list(range(1, 41))
     assert [found.epoch for found in serving.deltas(FIRST, 38, 40)] == [39, 40]
-    assert serving.deltas(FIRST, 40, 40) == []
+    assert list(serving.deltas(FIRST, 40, 40)) == []
 
 
 def test_a_model_that_comes_back_has_its_deltas(serving: ServingState) -> None:
@@ -56,7 +56,7 @@ def test_a_delta_that_is_gone_is_not_skipped(serving: ServingState, log: redis.R
     serving.publish(delta(["b"]))
     log.hdel(keys.deltas_key(FIRST), "1")
     with pytest.raises(ServingStateUnavailableError, match="delta 1"):
-        serving.deltas(FIRST, 0, 2)
+        list(serving.deltas(FIRST, 0, 2))
 
 
 def test_before_anything_is_written_all_is_empty(serving: ServingState) -> None:

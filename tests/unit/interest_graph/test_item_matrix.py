@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from interest_graph.errors import CheckpointError
-from interest_graph.item_matrix import ItemDelta, ItemMatrix
+from interest_graph.item_matrix import SPARE_ROWS, ItemDelta, ItemMatrix
 
 
 def make_matrix() -> ItemMatrix:
@@ -39,6 +39,7 @@ def make_delta(epoch: int, item_id: str, neighbor_ids: list[str]) -> ItemDelta:
         {"embeddings": np.zeros((3, 2))},
         {"embeddings": np.zeros((3, 2), np.float32, order="F")},
         {"bias": np.zeros(2, np.float32)},
+        {"neighbor_rows": np.array([[1, -1], [-1, -1], [-1, -1], [3, -1]], np.int32)},
     ],
 )
 def test_arrays_that_kernels_cannot_trust_are_refused(damage: dict[str, np.ndarray]) -> None:
@@ -128,6 +129,24 @@ def test_a_new_item_is_appended_and_the_rest_stays() -> None:
     assert matrix.row_of["new-2001"] == 2003
     np.testing.assert_array_equal(matrix.neighbor_rows[2003], [0, 2002])
     np.testing.assert_array_equal(matrix.neighbor_rows[2], [-1, -1])
+
+
+def test_new_items_take_spare_rows_of_a_mapped_matrix_and_nothing_is_copied(
+    tmp_path: Path,
+) -> None:
+    """Until they are used up, all embeddings stay where they are mapped; so do edges and bias."""
+    make_matrix().save(tmp_path)
+    matrix = ItemMatrix.load(tmp_path)
+    before = [matrix.embeddings, matrix.bias, matrix.neighbor_rows, matrix.neighbor_weights]
+    for epoch in range(1, SPARE_ROWS + 1):
+        matrix.apply(make_delta(epoch, f"new-{epoch}", ["a"]))
+    after = [matrix.embeddings, matrix.bias, matrix.neighbor_rows, matrix.neighbor_weights]
+    assert all(np.shares_memory(*pair) for pair in zip(before, after, strict=True))
+    matrix.apply(make_delta(SPARE_ROWS + 1, "one-more", ["new-1"]))
+    assert not np.shares_memory(before[0], matrix.embeddings)
+    assert len(matrix.item_ids) == len(matrix.embeddings) == SPARE_ROWS + 4
+    np.testing.assert_array_equal(matrix.embeddings[:3], before[0])
+    assert matrix.neighbor_rows[-1].tolist() == [3, -1]
 
 
 def test_an_item_and_its_neighbour_may_arrive_together() -> None:
