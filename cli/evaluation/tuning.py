@@ -106,7 +106,9 @@ def run_tuning(
     for name in [one.name for one in contenders(request.models, context())]:
         (contender,) = contenders([name], context())
         space = spaces.get(name, {})
-        journal = _journal(data, protocol, name, request, [space, dict(contender.defaults)])
+        relies_on = getattr(contender, "relies_on", {})
+        settings = [space, dict(contender.defaults), *([relies_on] if relies_on else [])]
+        journal = _journal(data, protocol, name, request, settings)
         trials = request.trials / f"{data.name}.{protocol}.{name}.json"
         started(name)
         try:
@@ -118,7 +120,9 @@ def run_tuning(
                 journal,
                 metric,
                 report=report,
-                earlier=[] if request.fresh else read_trials(trials, request.max_cases),
+                earlier=[]
+                if request.fresh or relies_on
+                else read_trials(trials, request.max_cases),
             )
         except InfeasibleError as error:
             ended(name, str(error))

@@ -49,6 +49,11 @@ class WeightedSum:
     def __init__(self, context: Context, parts: Sequence[Contender]) -> None:
         self._tuned, self._parts = context.tuned, parts
 
+    @property
+    def relies_on(self) -> dict[str, Any]:
+        """The parts, and what tuning found of each: trials of others are not of this sum."""
+        return {part.name: self._tuned.get(part.name, {}) for part in self._parts}
+
     def fit(
         self,
         graph: InteractionGraph,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,9 @@ def num_points(space: SearchSpace) -> int | None:
             return None
         points *= len(one.get("choices", ())) or one["high"] - one["low"] + 1
     return points
+
+
+def points(space: SearchSpace) -> Iterator[dict[str, Any]]:
+    """All points of a space without real numbers."""
+    values = [one.get("choices") or range(one["low"], one["high"] + 1) for one in space.values()]
+    return (dict(zip(space, point, strict=True)) for point in product(*values))

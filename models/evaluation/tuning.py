@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from models.baselines.infeasible import InfeasibleError
 
 from .metrics import evaluate
-from .search_space import distributions, num_points, suggest
+from .search_space import distributions, num_points, points, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,9 +118,10 @@ def tune(
     Raises:
         InfeasibleError: No trial could be fitted; the message is that of the first.
     """
-    study = _study(contender, space, journal, seed, earlier)
-    points = num_points(space)
-    wanted = budget.trials if points is None else min(budget.trials, points)
+    most = num_points(space)
+    wanted = budget.trials if most is None else min(budget.trials, most)
+    whole = most is not None and most <= budget.trials
+    study = _study(contender, space, journal, seed, earlier, whole=whole)
     done = _log(study)
     for trial in done:
         report(trial)
@@ -185,8 +186,13 @@ def _study(
     journal: Path,
     seed: int,
     earlier: Sequence[Trial],
+    *,
+    whole: bool,
 ) -> optuna.Study:
-    """The study in a journal; a new one begins with earlier trials, or with the defaults."""
+    """The study in a journal; a new one begins with earlier trials, or with the defaults.
+
+    Of a space that can be tried as a `whole` each point is tried once.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
     backend = JournalFileBackend(str(journal))
@@ -205,6 +211,8 @@ def _study(
             _add(study, trial, space)
     if not study.trials:
         study.enqueue_trial({name: contender.defaults[name] for name in space})
+        for point in points(space) if whole else ():
+            study.enqueue_trial(point, skip_if_exists=True)
     return study
 
 

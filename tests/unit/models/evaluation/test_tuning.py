@@ -114,10 +114,11 @@ def test_two_searches_with_a_seed_draw_the_same(split: Split, tmp_path: Path) ->
 
 
 def test_time_ends_a_search_and_few_points_do(split: Split, tmp_path: Path) -> None:
-    """After the time only a first fit begins; a space of two points has two trials."""
+    """After the time only a first fit begins; each point of a small space is tried once."""
     assert tune(split, Lifted(), SPACE, Budget(9, 0.0), tmp_path / "a", "mrr").trials == 1
-    two = {"lift": {"type": "categorical", "choices": [0.25, 0.5]}}
-    assert tune(split, Lifted(), two, Budget(9, 10), tmp_path / "b", "mrr").trials == 2
+    four = {"lift": {"type": "categorical", "choices": [0.25, 0.5, 0.75, 1.0]}}
+    tuned = tune(split, Lifted(), four, Budget(9, 10), tmp_path / "b", "mrr")
+    assert sorted(trial.hyperparameters["lift"] for trial in tuned.log) == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_what_cannot_be_fitted_is_said(split: Split, tmp_path: Path) -> None:
