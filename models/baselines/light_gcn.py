@@ -97,12 +97,8 @@ class LightGCN:
                     if steps:
                         falling.step()
 
-            if steps:
-                epochs = fit_epochs(model, train_epoch, ranker, given["decay_epochs"], None, 0)
-            else:
-                epochs = fit_epochs(
-                    model, train_epoch, ranker, given["epochs"], check, given["patience"]
-                )
+            most, judge = (given["decay_epochs"], None) if steps else (given["epochs"], check)
+            epochs = fit_epochs(model, train_epoch, ranker, most, judge, given["patience"])
             ranker.forget()
         return Fitted(ranker, {"epochs": epochs})
 

@@ -155,11 +155,11 @@ def write_trials(
 
 
 def read_trials(path: Path, max_cases: int = 0) -> list[Trial]:
-    """The trials that `write_trials` wrote; none where other cases judged them."""
+    """The trials that `write_trials` wrote; none where other cases judged them, or nobody knows."""
     if not path.is_file():
         return []
     body = orjson.loads(path.read_bytes())
-    return [Trial(**one) for one in body["trials"]] if body["max_cases"] == max_cases else []
+    return [Trial(**one) for one in body["trials"]] if body.get("max_cases") == max_cases else []
 
 
 def write_tuned(path: Path, name: str, tuned: Tuned) -> None:
@@ -189,7 +189,7 @@ def _study(
     *,
     whole: bool,
 ) -> optuna.Study:
-    """The study in a journal; a new one begins with earlier trials, or with the defaults.
+    """The study in a journal; a new one begins with earlier trials and the defaults.
 
     Of a space that can be tried as a `whole` each point is tried once.
     """
@@ -209,9 +209,8 @@ def _study(
     if not study.trials:
         for trial in earlier:
             _add(study, trial, space)
-    if not study.trials:
-        study.enqueue_trial({name: contender.defaults[name] for name in space})
-        for point in points(space) if whole else ():
+        defaults = {name: contender.defaults[name] for name in space}
+        for point in (defaults, *(points(space) if whole else ())):
             study.enqueue_trial(point, skip_if_exists=True)
     return study
 

@@ -95,6 +95,8 @@ def test_a_search_takes_up_the_trials_that_were_committed(split: Split, tmp_path
     known = replace(first, log=[*first.log, beyond, never])
     write_trials(tmp_path / "all.json", known, SPACE, Budget(5, 10), "ndcg_at_10")
     assert read_trials(tmp_path / "all.json", 600) == read_trials(tmp_path / "none.json") == []
+    (tmp_path / "old.json").write_bytes(orjson.dumps({"trials": []}))
+    assert read_trials(tmp_path / "old.json") == []
     contender, earlier = Lifted(), read_trials(tmp_path / "all.json")
     tuned = tune(
         split, contender, SPACE, Budget(7, 10), tmp_path / "b", "ndcg_at_10", earlier=earlier
@@ -119,6 +121,11 @@ def test_time_ends_a_search_and_few_points_do(split: Split, tmp_path: Path) -> N
     four = {"lift": {"type": "categorical", "choices": [0.25, 0.5, 0.75, 1.0]}}
     tuned = tune(split, Lifted(), four, Budget(9, 10), tmp_path / "b", "mrr")
     assert sorted(trial.hyperparameters["lift"] for trial in tuned.log) == [0.25, 0.5, 0.75, 1.0]
+    begun = tune(
+        split, Lifted(), four, Budget(9, 10), tmp_path / "c", "mrr", earlier=tuned.log[2:3]
+    )
+    assert begun.log[0] == replace(tuned.log[2], number=0)
+    assert sorted(trial.hyperparameters["lift"] for trial in begun.log) == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_what_cannot_be_fitted_is_said(split: Split, tmp_path: Path) -> None:
