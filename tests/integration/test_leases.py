@@ -268,7 +268,10 @@ def test_a_hot_item_is_touched_once_a_batch(
         monkeypatch.setattr(
             facts,
             name,
-            lambda tx, given, n=name, o=original: (rows.append((n, len(given))), o(tx, given))[1],
+            lambda tx, given, *rest, n=name, o=original: (
+                rows.append((n, len(given))),
+                o(tx, given, *rest),
+            )[1],
         )
     events.accept([make_event(f"e-{n}", f"u-{n % 40}", "hot") for n in range(200)])
     worker = make("w")
