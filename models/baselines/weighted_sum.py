@@ -102,6 +102,17 @@ class WeightedSum:
         return fitted
 
 
+class UsualSum(WeightedSum):
+    """The same of the two best among usual baselines, where the two best of all are others.
+
+    Args:
+        context: Says what tuning found.
+        parts: The two, as of `best_two` of the usual ones.
+    """
+
+    name = "usual_sum"
+
+
 class WeightedSumRanker:
     """Scores by the weighted sum of two rankers.
 

@@ -17,7 +17,8 @@ from models.baselines.recent_popularity import RecentPopularity
 from models.baselines.sasrec import SASRec
 from models.baselines.sequence_knn import SequenceKNN
 from models.baselines.text_knn import TextKNN
-from models.baselines.weighted_sum import WeightedSum, best_two
+from models.baselines.usual import is_usual
+from models.baselines.weighted_sum import UsualSum, WeightedSum, best_two
 
 from .ablation import PARTS
 from .context import Context
@@ -50,7 +51,9 @@ _ALONE: dict[str, Callable[[Context], Contender]] = {
 }
 
 
-REGISTRY = (*_ALONE, WeightedSum.name, NAME)
+_SUMS: dict[str, type[WeightedSum]] = {kind.name: kind for kind in (UsualSum, WeightedSum)}
+
+REGISTRY = (*_ALONE, *_SUMS, NAME)
 """The names of all, cheap ones first."""
 
 ABLATIONS: dict[str, Callable[[Context], Contender]] = {
@@ -60,9 +63,9 @@ ABLATIONS: dict[str, Callable[[Context], Contender]] = {
 
 
 def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]:
-    """Contenders by name; all but the ablations for None.
+    """Contenders by name; for None all but the ablations and a sum that is another's equal.
 
-    The parts of the weighted sum are fitted once where they take part themselves.
+    The parts of the sums are fitted once where they take part themselves.
 
     Args:
         names: As in `REGISTRY` and `ABLATIONS`.
@@ -71,20 +74,25 @@ def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]
     Raises:
         ValueError: There is no contender of that name.
     """
-    wanted = REGISTRY if names is None else names
+    together = {
+        UsualSum.name: best_two(context.tuned, tuple(name for name in _ALONE if is_usual(name))),
+        WeightedSum.name: best_two(context.tuned, tuple(_ALONE)),
+    }
+    alike = together[UsualSum.name] == together[WeightedSum.name]
+    every = tuple(name for name in REGISTRY if not (alike and name == UsualSum.name))
+    wanted = every if names is None else names
     known = (*REGISTRY, *ABLATIONS)
     unknown = [name for name in wanted if name not in known]
     if unknown:
         msg = f"no contender is called {', '.join(unknown)}; there are {', '.join(known)}"
         raise ValueError(msg)
-    together = best_two(context.tuned, tuple(_ALONE))
-    parts = {name: Remembered(_ALONE[name](context)) for name in together}
+    parts = {name: Remembered(_ALONE[name](context)) for two in together.values() for name in two}
 
     def made(name: str) -> Contender:
         if name in parts:
             return parts[name]
-        if name == WeightedSum.name:
-            return WeightedSum(context, list(parts.values()))
+        if name in _SUMS:
+            return _SUMS[name](context, [parts[part] for part in together[name]])
         kind = _ALONE.get(name) or ABLATIONS.get(name) or InterestGraph
         return kind(context)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.baselines.usual import is_usual
+
 from .bootstrap import Bootstrap, Comparison, Interval
 
 if TYPE_CHECKING:
@@ -81,8 +83,9 @@ class Summary:
         cases: Number of cases.
         best_baseline: The best of the models that are not ours, by this very test; empty for none.
         lines: Best first.
-        pairs: Further comparisons: those that were asked for, and, where things are taken again,
-            ours by new and by repeat items, each with the baseline that is best at these.
+        pairs: Further comparisons: those that were asked for; ours with the best of the usual
+            baselines, where another is better; and, where things are taken again, ours by new and
+            by repeat items, each with the baseline that is best at these.
     """
 
     test: str
@@ -136,7 +139,8 @@ def _summary(
     bootstrap = Bootstrap(asked.user, columns, seed=draws[1], resamples=draws[0])
     figures = {name: model.metrics(test) for name, model in models.items()}
     ordered = sorted(models, key=lambda name: -figures[name][main_metric])
-    best = next((name for name in ordered if not name.startswith(OURS)), "")
+    baselines = [name for name in ordered if not name.startswith(OURS)]
+    best = next(iter(baselines), "")
 
     def against(name: str, other: str, metric: str = main_metric) -> Comparison:
         return bootstrap.compare(f"{name}/{metric}", f"{other}/{metric}")
@@ -164,11 +168,18 @@ def _summary(
     compared = [
         Pair(*pair, main_metric, against(*pair)) for pair in pairs if set(pair) <= models.keys()
     ]
+    usual = next((name for name in baselines if _is_usual(name, models[name])), best)
+    if OURS in models and usual != best:
+        compared.append(Pair(OURS, usual, main_metric, against(OURS, usual)))
     apart = [f"{kind}_{main_metric}" for kind in ("new", "repeat")]
-    baselines = [name for name in models if not name.startswith(OURS)]
     if OURS in models and baselines and all(f"{OURS}/{metric}" in columns for metric in apart):
         for metric in apart:
             other = max(baselines, key=lambda name: figures[name].get(metric, 0.0))
             compared.append(Pair(OURS, other, metric, against(OURS, other, metric)))
     lines = [line(name) for name in ordered]
     return Summary(test, main_metric, len(asked.user), best, lines, compared)
+
+
+def _is_usual(line: str, model: ModelResult) -> bool:
+    """Whether the line is that of a usual baseline, in whatever regime."""
+    return is_usual(line.partition(",")[0], model.found)

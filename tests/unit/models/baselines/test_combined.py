@@ -88,6 +88,17 @@ def test_the_sum_takes_the_two_best_as_they_were_tuned() -> None:
         assert value >= evaluate(alone.ranker, CASES).metrics["ndcg_at_10"]
 
 
+def test_the_usual_sum_is_of_usual_baselines_and_there_where_it_is_another() -> None:
+    """It takes the two best without personal popularity and texts, and runs unless it is equal."""
+    values = {"personal_popularity": 0.5, "text_knn": 0.4, "ease": 0.3, "als": 0.2, "bpr": 0.1}
+    tuned = {name: {"validation": value} for name, value in values.items()}
+    one = next(one for one in contenders(None, Context(tuned=tuned)) if one.name == "usual_sum")
+    assert list(one.relies_on) == ["ease", "als"]  # type: ignore[attr-defined]
+    del tuned["personal_popularity"], tuned["text_knn"]
+    assert "usual_sum" not in [one.name for one in contenders(None, Context(tuned=tuned))]
+    assert [one.name for one in contenders(["usual_sum"], Context(tuned=tuned))] == ["usual_sum"]
+
+
 def test_a_weight_stays_with_its_part_when_the_other_becomes_the_better_one() -> None:
     """Scores from what was found are the same whichever part validated best since."""
     scores = []

@@ -45,6 +45,6 @@ def test_a_contender_does_what_evaluations_rely_on(name: str) -> None:
 
 def test_a_contender_is_known_by_its_name() -> None:
     """The registry's names are the contenders' own, and others are refused."""
-    assert [one.name for one in contenders(None, context())] == list(REGISTRY)
+    assert [one.name for one in contenders(REGISTRY, context())] == list(REGISTRY)
     with pytest.raises(ValueError, match="no contender is called nothing"):
         contenders(["nothing"], context())

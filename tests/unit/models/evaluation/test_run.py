@@ -161,6 +161,28 @@ def test_the_best_baseline_is_never_ours() -> None:
     assert by_name["b"].seeds == 2
 
 
+def test_ours_is_compared_with_the_best_usual_baseline_too() -> None:
+    """Where the best is not a usual one, nor a sum of usual ones, there is a second comparison."""
+    results = empty()
+    unusual = {"parts": {"personal_popularity": {}, "ease": {}}}
+    usual = {"parts": {"als": {}, "ease": {}}}
+    models = [
+        Noisy("interest_graph"),
+        Noisy("weighted_sum", finds=unusual),
+        Noisy("personal_popularity"),
+        Noisy("usual_sum", finds=usual, factor=0),
+    ]
+    run_models(SPLIT, models, {}, RunConfig(seeds=(0,)), results)
+    (summary,) = summarise(results, "ndcg_at_10", 100)
+    assert summary.best_baseline == "weighted_sum"
+    (pair,) = (pair for pair in summary.pairs if pair.metric == "ndcg_at_10")
+    assert (pair.model, pair.other) == ("interest_graph", "usual_sum")
+    assert pair.comparison.difference.low > 0
+    del results.models["weighted_sum"], results.models["personal_popularity"]
+    (summary,) = summarise(results, "ndcg_at_10", 100)
+    assert "ndcg_at_10" not in [pair.metric for pair in summary.pairs]
+
+
 def test_new_and_repeat_items_are_compared_apart() -> None:
     """Ours stands against the baseline that is best at new items, and at repeats."""
     item, often = SHOP.graph.event_item, np.arange(SHOP.graph.num_events) % 3 == 0
