@@ -83,9 +83,10 @@ class Summary:
         cases: Number of cases.
         best_baseline: The best of the models that are not ours, by this very test; empty for none.
         lines: Best first.
-        pairs: Further comparisons: those that were asked for; ours with the best of the usual
-            baselines, where another is better; and, where things are taken again, ours by new and
-            by repeat items, each with the baseline that is best at these.
+        pairs: Further comparisons: those that were asked for; each ablation with the whole; ours
+            with the best of the usual baselines, where another is better; and, where things are
+            taken again, ours by new and by repeat items, each with the baseline that is best at
+            these.
     """
 
     test: str
@@ -165,8 +166,11 @@ def _summary(
             float(np.mean([run.tests[test].rank_s for run in runs])),
         )
 
+    ablations = [(name, OURS) for name in ordered if name.startswith(f"{OURS}_without_")]
     compared = [
-        Pair(*pair, main_metric, against(*pair)) for pair in pairs if set(pair) <= models.keys()
+        Pair(*pair, main_metric, against(*pair))
+        for pair in (*pairs, *ablations)
+        if set(pair) <= models.keys()
     ]
     usual = next((name for name in baselines if _is_usual(name, models[name])), best)
     if OURS in models and usual != best:

@@ -183,6 +183,18 @@ def test_ours_is_compared_with_the_best_usual_baseline_too() -> None:
     assert "ndcg_at_10" not in [pair.metric for pair in summary.pairs]
 
 
+def test_ablations_are_compared_with_the_whole() -> None:
+    """Each model without a part stands against ours on the same draws; there may be no baseline."""
+    results = empty()
+    models = [Noisy("interest_graph"), Noisy("interest_graph_without_text", factor=-1)]
+    run_models(SPLIT, models, {}, RunConfig(seeds=(0,)), results)
+    (summary,) = summarise(results, "ndcg_at_10", 100)
+    (pair,) = summary.pairs
+    assert (pair.model, pair.other) == ("interest_graph_without_text", "interest_graph")
+    assert pair.comparison.difference.high < 0
+    assert not summary.best_baseline
+
+
 def test_new_and_repeat_items_are_compared_apart() -> None:
     """Ours stands against the baseline that is best at new items, and at repeats."""
     item, often = SHOP.graph.event_item, np.arange(SHOP.graph.num_events) % 3 == 0
