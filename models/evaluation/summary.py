@@ -173,7 +173,7 @@ def _summary(
         if set(pair) <= models.keys()
     ]
     usual = next((name for name in baselines if _is_usual(name, models[name])), best)
-    if OURS in models and usual != best:
+    if OURS in models and usual != best and figures[usual][main_metric] > 0:
         compared.append(Pair(OURS, usual, main_metric, against(OURS, usual)))
     apart = [f"{kind}_{main_metric}" for kind in ("new", "repeat")]
     if OURS in models and baselines and all(f"{OURS}/{metric}" in columns for metric in apart):

@@ -170,7 +170,7 @@ def test_ours_is_compared_with_the_best_usual_baseline_too() -> None:
         Noisy("interest_graph"),
         Noisy("weighted_sum", finds=unusual),
         Noisy("personal_popularity"),
-        Noisy("usual_sum", finds=usual, factor=0),
+        Noisy("usual_sum", finds=usual, factor=-1),
     ]
     run_models(SPLIT, models, {}, RunConfig(seeds=(0,)), results)
     (summary,) = summarise(results, "ndcg_at_10", 100)
