@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .figures import machines, section
 from .page_section import write_section
+from .peer import add_peer_options, address, peer_options
 from .plan import STEPS
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--fresh", action="store_true", help="forget outcomes that are there")
     parser.add_argument("--table", action="store_true", help="run nothing, write what is there")
-    parser.add_argument("--peer-url", help="a running gorse, empty, to load and measure as well")
-    parser.add_argument("--peer-key", help="its API key")
+    add_peer_options(parser)
     asked = parser.parse_args(words)
     asked.into = asked.into or Path("build", "bench-quick" if asked.quick else "bench")
     return asked
@@ -57,7 +57,7 @@ def run(steps: Sequence[Step], asked: argparse.Namespace) -> list[str]:
         file = outcome_file(asked.into, step)
         if asked.fresh:
             file.unlink(missing_ok=True)
-        if file.exists():
+        if file.exists() and not lacks_peer(file, step, asked.peer_url):
             note(f"{place}: is there already, in {file}")
             continue
         note(place if asked.quick else f"{place}: takes about {step.minutes} minutes")
@@ -72,7 +72,7 @@ def run(steps: Sequence[Step], asked: argparse.Namespace) -> list[str]:
 def run_one(step: Step, file: Path, asked: argparse.Namespace) -> bool:
     """Run one benchmark as a process; its outcome is there whole or not at all."""
     part = file.with_suffix(".part")
-    words = step.arguments(quick=asked.quick, peer_url=asked.peer_url, peer_key=asked.peer_key)
+    words = step.arguments(quick=asked.quick, peer=peer_options(asked))
     command = [sys.executable, "-m", *words, "--json", str(part)]
     process = subprocess.Popen(command, process_group=0)  # noqa: S603 our own arguments
     try:
@@ -90,6 +90,14 @@ def run_one(step: Step, file: Path, asked: argparse.Namespace) -> bool:
 def outcome_file(folder: Path, step: Step) -> Path:
     """Where a benchmark's outcome is kept."""
     return folder / f"{step.name}.json"
+
+
+def lacks_peer(file: Path, step: Step, peer_url: str | None) -> bool:
+    """Whether an outcome was measured without the peer that is asked for."""
+    if not step.peer or peer_url is None:
+        return False
+    measured: str = json.loads(file.read_text(encoding="utf-8"))["setup"]["peer"]
+    return not measured.startswith(f"{address(peer_url)},")
 
 
 def note(text: str) -> None:

@@ -21,7 +21,7 @@ from .graph_import import item_body, item_id, user_id
 from .load import Requests
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Iterator, Sequence
 
     from .made_events import MadeEvents
@@ -45,6 +45,19 @@ def add_peer_options(parser: ArgumentParser) -> None:
     )
 
 
+def peer_options(asked: Namespace) -> tuple[str, ...]:
+    """What `add_peer_options` understood, as options again; none without an address."""
+    if asked.peer_url is None:
+        return ()
+    key = ("--peer-key", asked.peer_key) if asked.peer_key else ()
+    return ("--peer-url", asked.peer_url, *key, *(("--peer-loaded",) if asked.peer_loaded else ()))
+
+
+def address(url: str) -> str:
+    """A peer's address without what may follow it."""
+    return url.rstrip("/")
+
+
 class Peer:
     """A running gorse.
 
@@ -56,7 +69,7 @@ class Peer:
     """
 
     def __init__(self, url: str, key: str = "") -> None:
-        self.url = url.rstrip("/")
+        self.url = address(url)
         self._headers = {"X-API-Key": key}
 
     def lists(self, users: Sequence[str]) -> Requests:

@@ -25,12 +25,9 @@ class Step:
     minutes: int
     peer: bool = False
 
-    def arguments(
-        self, *, quick: bool, peer_url: str | None, peer_key: str | None = None
-    ) -> tuple[str, ...]:
-        """What follows `python -m`."""
-        peer = ("--peer-url", peer_url) if self.peer and peer_url else ()
-        peer += ("--peer-key", peer_key) if peer and peer_key else ()
+    def arguments(self, *, quick: bool, peer: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """What follows `python -m`; options that name a peer where it can be measured."""
+        peer = peer if self.peer else ()
         return (f"benchmarks.{self.module}", *(self.quick if quick else self.sizes), *peer)
 
 

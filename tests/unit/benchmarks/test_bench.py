@@ -75,6 +75,34 @@ def test_what_is_there_is_not_run_again(
     assert "ingest (2 of 2): FAILED" in capsys.readouterr().err
 
 
+def test_a_peer_is_measured_even_where_the_rest_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outcome without the peer that is named does not count as done; one with it does."""
+    commands: list[Sequence[str]] = []
+
+    def process(command: Sequence[str], **_: Any) -> Any:
+        commands.append(command)
+        url = command[command.index("--peer-url") + 1] if "--peer-url" in command else ""
+        peer = f"{url.rstrip('/')}, loaded" if url else "none"
+        Path(command[-1]).write_text(json.dumps({"setup": {"peer": peer}}), encoding="utf-8")
+        return Mock(wait=lambda: 0)
+
+    monkeypatch.setattr("benchmarks.__main__.subprocess.Popen", process)
+    steps = [step for step in STEPS if step.name in {"serving-beauty", "lists"}]
+    words = ["--quick", "--into", str(tmp_path)]
+    bench.run(steps, bench.arguments(words))
+    peer = ["--peer-url", "http://gorse:1/", "--peer-key", "k", "--peer-loaded"]
+    for _ in range(2):
+        bench.run(steps, bench.arguments([*words, *peer]))
+    assert [command[2] for command in commands] == [
+        "benchmarks.serving",
+        "benchmarks.lists",
+        "benchmarks.serving",
+    ]
+    assert list(commands[2][-7:-2]) == peer
+
+
 def test_a_section_says_how_it_was_measured() -> None:
     """Command, day, load, set-up and a table with medians and ranges."""
     assert section(OUTCOME).splitlines() == [
