@@ -24,6 +24,7 @@ from .ablation import PARTS
 from .context import Context
 from .interest_graph import NAME, InterestGraph
 from .remembered import Remembered
+from .shop_defaults import ShopDefaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,14 +62,17 @@ ABLATIONS: dict[str, Callable[[Context], Contender]] = {
 }
 """The model without a part each; they run when they are named."""
 
+_WHEN_NAMED = ABLATIONS | {f"{NAME}_shop_defaults": ShopDefaults}
+
 
 def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]:
-    """Contenders by name; for None all but the ablations and a sum that is another's equal.
+    """Contenders by name, for None all that need not be named and are not another's equal.
 
-    The parts of the sums are fitted once where they take part themselves.
+    Ablations and the defaults of a shop must be named; of two sums of the same two one runs. Parts
+    of the sums are fitted once where they take part themselves.
 
     Args:
-        names: As in `REGISTRY` and `ABLATIONS`.
+        names: As in `REGISTRY` and `ABLATIONS`, and `interest_graph_shop_defaults`.
         context: What they need beside the graph.
 
     Raises:
@@ -81,7 +85,7 @@ def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]
     alike = together[UsualSum.name] == together[WeightedSum.name]
     every = tuple(name for name in REGISTRY if not (alike and name == UsualSum.name))
     wanted = every if names is None else names
-    known = (*REGISTRY, *ABLATIONS)
+    known = (*REGISTRY, *_WHEN_NAMED)
     unknown = [name for name in wanted if name not in known]
     if unknown:
         msg = f"no contender is called {', '.join(unknown)}; there are {', '.join(known)}"
@@ -93,7 +97,7 @@ def contenders(names: Sequence[str] | None, context: Context) -> list[Contender]
             return parts[name]
         if name in _SUMS:
             return _SUMS[name](context, [parts[part] for part in together[name]])
-        kind = _ALONE.get(name) or ABLATIONS.get(name) or InterestGraph
+        kind = _ALONE.get(name) or _WHEN_NAMED.get(name) or InterestGraph
         return kind(context)
 
     return [made(name) for name in wanted]

@@ -28,7 +28,7 @@ from .contender import Fitted as Outcome
 from .metrics import MAIN_METRIC, evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from interest_graph.interaction_graph import InteractionGraph
 
@@ -121,8 +121,8 @@ class InterestGraph:
         given = dict(hyperparameters)
         if check is not None:
             check = _sample(check, CHECK_CASES)
-            given |= _search(graph, check, given, self._context)
-        config, texts = _config(given, seed, graph), _texts(graph, self._context)
+            given |= self.search(graph, check, given)
+        config, texts = self.configured(given, seed, graph), self.texts(graph)
         graph, texts, config = leave_out(self._without, graph, texts, config)
         now = float(graph.event_time.max(initial=0.0))
         data = make_fit_data(graph, texts, config, now, choose_device(self._context.device))
@@ -132,7 +132,7 @@ class InterestGraph:
             epochs = given.get("best_epochs", epochs)
         settings = replace(config.fit, model=shape, epochs=epochs, seed=seed)
         blend = Blend(**given.get("blend", {}))
-        validate = None if check is None else _validator(check)
+        validate = None if check is None else self.validator(check)
         fit = Fit(data, settings, validate, lambda *_: None, blend)
         fitted = fit.run()
         found = {
@@ -150,6 +150,74 @@ class InterestGraph:
     ) -> TrainedModel:
         """Fit, and keep up with what happens afterwards as the service does."""
         return self.trained(graph, hyperparameters, seed, None)
+
+    def search(
+        self, graph: InteractionGraph, check: Cases, given: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What is found before the fit: evidence, how popularity fades, and what is asked for.
+
+        Where several items are wanted `within` some time, targets of the training are drawn from
+        all that follows; where the next one is, it is that. Where only some items are asked for,
+        such as cold ones, how many are wanted says nothing about the time.
+        """
+        if "evidence" in given:
+            return {}
+        some = _sample(check, SEARCH_CASES)
+        lent = lenders(graph, text_directions(self.texts(graph).items, given["dim"]))
+        evidence, decay = search_evidence(
+            graph, some, given["similar_items"], EvidenceConfig(), lent
+        )
+        several = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
+        within = several and check.candidates is None
+        return {
+            "evidence": asdict(evidence),
+            "rank_decay": decay,
+            "popularity_half_life_days": search_popularity(some),
+            "within": within,
+        }
+
+    def configured(
+        self, given: Mapping[str, Any], seed: int, graph: InteractionGraph
+    ) -> TrainingConfig:
+        """Hyperparameters as training takes them, for the events that it will learn from."""
+        shape = RecommenderConfig(
+            GraphEncoderConfig(identity_dropout=given["identity_dropout"]),
+            InterestEncoderConfig(
+                dropout=given["dropout"], rank_decay=given.get("rank_decay", 0.9)
+            ),
+        )
+        within = bool(given.get("within", False))
+        any_order = not graph.has_order
+        baskets = within and not any_order
+        fit = FitConfig(
+            shape,
+            epochs=min(given["epochs"], WITHIN_EPOCHS) if baskets else given["epochs"],
+            patience=given["epochs"],
+            look_ahead=1.0 if within else 0.0,
+            any_order=any_order,
+            same_moment=0.25 if baskets else 1.0,
+            **{name: given[name] for name in FIT},
+        )
+        return TrainingConfig(
+            **{name: given[name] for name in TRAINING},
+            popularity_half_life_days=given.get("popularity_half_life_days", 365.0),
+            evidence=EvidenceConfig(**given.get("evidence", {})),
+            fit=fit,
+            seed=seed,
+        )
+
+    def validator(self, check: Cases) -> Callable[[Ranker], float]:
+        """The metric that stops training."""
+        return lambda ranker: evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
+
+    def texts(self, graph: InteractionGraph) -> Texts:
+        """Embeddings of all texts; without texts one empty direction."""
+        encode = self._context.encode_texts
+        if self._context.text_embeddings is None or encode is None:
+            sizes = (graph.num_items, len(graph.category_ids), len(graph.brand_ids))
+            return Texts(*(np.zeros((size, 1), np.float32) for size in sizes))
+        items: Floats = self._context.text_embeddings()
+        return Texts(items, encode(graph.category_texts), encode(graph.brand_ids))
 
 
 @dataclass(frozen=True)
@@ -172,75 +240,9 @@ class TrainedModel:
         return self.fit.ranker(self.fitted, popularity)
 
 
-def _validator(check: Cases) -> Any:
-    """The metric that stops training."""
-    return lambda ranker: evaluate(ranker, check).metrics.get(MAIN_METRIC, 0.0)
-
-
 def _sample(check: Cases, count: int) -> Cases:
     """At most so many cases of a validation."""
     if len(check) <= count:
         return check
     chosen = np.random.default_rng(0).permutation(len(check))[:count]
     return check.take(np.sort(chosen))
-
-
-def _search(
-    graph: InteractionGraph, check: Cases, given: Mapping[str, Any], context: Context
-) -> dict[str, Any]:
-    """What is found before the fit: evidence, how fast popularity fades, and what is asked for.
-
-    Where several items are wanted `within` some time, targets of the training are drawn from all
-    that follows; where the next one is, it is that. Where only some items are asked for, such as
-    cold ones, how many are wanted says nothing about the time.
-    """
-    if "evidence" in given:
-        return {}
-    some = _sample(check, SEARCH_CASES)
-    lent = lenders(graph, text_directions(_texts(graph, context).items, given["dim"]))
-    evidence, decay = search_evidence(graph, some, given["similar_items"], EvidenceConfig(), lent)
-    several = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
-    within = several and check.candidates is None
-    return {
-        "evidence": asdict(evidence),
-        "rank_decay": decay,
-        "popularity_half_life_days": search_popularity(some),
-        "within": within,
-    }
-
-
-def _config(given: Mapping[str, Any], seed: int, graph: InteractionGraph) -> TrainingConfig:
-    """Hyperparameters as training takes them, for the events that it will learn from."""
-    shape = RecommenderConfig(
-        GraphEncoderConfig(identity_dropout=given["identity_dropout"]),
-        InterestEncoderConfig(dropout=given["dropout"], rank_decay=given.get("rank_decay", 0.9)),
-    )
-    within = bool(given.get("within", False))
-    any_order = not graph.has_order
-    baskets = within and not any_order
-    fit = FitConfig(
-        shape,
-        epochs=min(given["epochs"], WITHIN_EPOCHS) if baskets else given["epochs"],
-        patience=given["epochs"],
-        look_ahead=1.0 if within else 0.0,
-        any_order=any_order,
-        same_moment=0.25 if baskets else 1.0,
-        **{name: given[name] for name in FIT},
-    )
-    return TrainingConfig(
-        **{name: given[name] for name in TRAINING},
-        popularity_half_life_days=given.get("popularity_half_life_days", 365.0),
-        evidence=EvidenceConfig(**given.get("evidence", {})),
-        fit=fit,
-        seed=seed,
-    )
-
-
-def _texts(graph: InteractionGraph, context: Context) -> Texts:
-    """Embeddings of all texts; without texts one empty direction."""
-    encode = context.encode_texts
-    if context.text_embeddings is None or encode is None:
-        sizes = (graph.num_items, len(graph.category_ids), len(graph.brand_ids))
-        return Texts(*(np.zeros((size, 1), np.float32) for size in sizes))
-    items: Floats = context.text_embeddings()
-    return Texts(items, encode(graph.category_texts), encode(graph.brand_ids))
