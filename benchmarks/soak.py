@@ -2,7 +2,8 @@
 
 Usage: python -m benchmarks.soak [--shop beauty] [--minutes 20] [--share 0.5]
 
-Lists come at a share of the throughput that a short closed loop finds, events at a constant rate.
+Lists come at a share of the throughput that a short closed loop of 32 connections finds, events at
+a constant rate.
 """
 
 from __future__ import annotations
@@ -34,10 +35,14 @@ from .traffic import events_of, lists_of, warm_up
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from .target import Target
 
-CONNECTIONS = 8
-PEAK_S = 10.0
+    Values = NDArray[np.float64]
+
+CONNECTIONS = 32
+PEAK_S = 20.0
 BARE_REQUESTS = 21
 Series = dict[str, list[float]]
 
@@ -94,7 +99,7 @@ def _median_ms(stack: Target, bare: Requests) -> float:
 
 
 def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
-    """Of each series its beginning and end (medians of a third each), its highest, its slope.
+    """Of each series its beginning and end (medians of a third each), its highest, its slopes.
 
     Args:
         times: Minutes.
@@ -104,22 +109,31 @@ def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
     third = max(1, len(minutes) // 3)
     for name, found in series.items():
         values = np.asarray(found)
-        slope = np.polyfit(minutes, values, 1)[0] if len(minutes) > 1 else 0.0
         figures = {
             "first_third": np.median(values[:third]),
             "last_third": np.median(values[-third:]),
             "highest": values.max(),
-            "slope_per_minute": slope,
+            "slope_per_minute": _slope(minutes, values),
+            "slope_of_the_last_half": _slope(
+                minutes[len(minutes) // 2 :], values[len(values) // 2 :]
+            ),
         }
         rows.append({"what": name, **{key: round(float(v), 2) for key, v in figures.items()}})
     return rows
+
+
+def _slope(minutes: Values, values: Values) -> float:
+    """Of a straight line through some samples; 0 through one."""
+    return float(np.polyfit(minutes, values, 1)[0]) if len(minutes) > 1 else 0.0
 
 
 def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:
     """Find the peak, then load, warm up and watch, then say what grew."""
     lists, events = lists_of(stack), events_of(stack)
     closed_loop(lists, CONNECTIONS, PEAK_S)  # every process loads its model
-    peak = closed_loop(lists, CONNECTIONS, PEAK_S)["requests_per_s"]
+    best = closed_loop(lists, CONNECTIONS, PEAK_S)
+    peak = best["requests_per_s"]
+    report.add(what=f"lists, {CONNECTIONS} connections: the peak", **best)
     rate, seconds = max(1.0, options.share * peak), options.minutes * 60
     note(f"{peak} lists a second at most; {rate:.0f} for {options.minutes:g} minutes")
     warm_up(stack, rate, options.events_per_s, options.warm_up * 60)

@@ -27,9 +27,18 @@ def test_what_grows_has_a_slope_and_what_does_not_has_none() -> None:
         "last_third": 116.83,
         "highest": 120.0,
         "slope_per_minute": 2.0,
+        "slope_of_the_last_half": 2.0,
     }
     assert (level["first_third"], level["last_third"]) == (80.0, 80.0)
     assert abs(level["slope_per_minute"]) == 0
+
+
+def test_what_stops_growing_has_a_slope_in_the_first_half_alone() -> None:
+    """What is filled once is told from what grows for ever."""
+    filled = [min(minute, 15.0) for minute in range(31)]
+    (row,) = growth_rows([float(minute) for minute in range(31)], {"filled": filled})
+    assert row["slope_per_minute"] > 0
+    assert row["slope_of_the_last_half"] == 0
 
 
 def test_one_sample_has_no_slope() -> None:
