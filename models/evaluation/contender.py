@@ -35,6 +35,9 @@ class Contender(Protocol):
         name: As it is called on the command line and in tables.
         seeded: Whether a fit depends on its seed.
         defaults: Hyperparameters by default; a search space may vary any of them.
+
+    One may name in `searched` what it finds before it is fitted: known of tuning, it is not
+    searched again where nothing is refitted.
     """
 
     name: str

@@ -73,6 +73,7 @@ class InterestGraph:
     """
 
     seeded = True
+    searched = SEARCHED
     defaults: Mapping[str, Any] = {
         "dim": 128,
         "max_events": 100,

@@ -121,7 +121,9 @@ def _fit(
 ) -> tuple[Fitted, float]:
     """The fit that is judged, and its seconds; before a first refit the fit that finds its way."""
     if not refit:
-        return _timed_fit(contender, split.train, model.hyperparameters, seed, split.check)
+        known, searched = model.found or {}, getattr(contender, "searched", ())
+        given = model.hyperparameters | {name: known[name] for name in searched if name in known}
+        return _timed_fit(contender, split.train, given, seed, split.check)
     found = find(split, contender, model, seed)
     return _timed_fit(contender, split.known, model.hyperparameters | found, seed, None)
 

@@ -41,6 +41,7 @@ class Noisy:
     fits: list[tuple[int, dict[str, Any], int, bool]] = field(default_factory=list)
     fault: str = ""
     factor: float = 1.0
+    searched: tuple[str, ...] = ()
 
     def fit(
         self,
@@ -98,6 +99,14 @@ def test_without_a_refit_all_learn_from_train() -> None:
     model = Noisy("noisy")
     run_models(SPLIT, [model], {}, RunConfig(seeds=(0, 1), refit=False), empty())
     assert [(fit[0], fit[3]) for fit in model.fits] == [(SPLIT.train.num_events, True)] * 2
+
+
+def test_without_a_refit_what_is_searched_before_a_fit_is_not_searched_again() -> None:
+    """A whole model and its ablations rest on the same evidence; epochs are found anew."""
+    model = Noisy("noisy", searched=("evidence",))
+    tuned = {"noisy": {"hyperparameters": {}, "found": {"evidence": 2, "epochs": 5}}}
+    run_models(SPLIT, [model], tuned, RunConfig(refit=False), empty())
+    assert [fit[1] for fit in model.fits] == [{"noise": 1.0, "evidence": 2}]
 
 
 def test_what_cannot_be_run_is_said_and_the_others_run() -> None:
