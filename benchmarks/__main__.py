@@ -44,6 +44,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--table", action="store_true", help="run nothing, write what is there")
     add_peer_options(parser)
     asked = parser.parse_args(words)
+    if not asked.peer_url and (asked.peer_key or asked.peer_loaded):
+        parser.error("--peer-key and --peer-loaded say nothing without --peer-url")
     asked.into = asked.into or Path("build", "bench-quick" if asked.quick else "bench")
     return asked
 

@@ -1,6 +1,6 @@
 """Ingest: events accepted a second, and events in Neo4j a second, next to a bare batched MERGE.
 
-Usage: python -m benchmarks.ingest [--events 20000] [--json FILE]
+Usage: python -m benchmarks.ingest [--events 100000] [--json FILE]
 
 Neo4j compiles what it runs, so that it takes several times as long right after its start; rounds
 before those that count are for that, and the first of them is reported apart. Each has users of its
@@ -135,7 +135,7 @@ def bare_merge_per_s(stack: Target, events: list[dict[str, Any]], batch: int) ->
 def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--warm-up", type=int, default=2, help="rounds before those that count")
     parser.add_argument("--workers", type=int, default=2, help="API processes")

@@ -71,13 +71,7 @@ STEPS = (
         ),
         15,
     ),
-    Step(
-        "ingest",
-        "ingest",
-        ("--events", "100000"),
-        ("--events", "2000", "--rounds", "1", "--warm-up", "0"),
-        5,
-    ),
+    Step("ingest", "ingest", (), ("--events", "2000", "--rounds", "1", "--warm-up", "0"), 15),
     Step("bulk-load", "bulk_load", (), ("--slice",), 30),
     Step(
         "growth",

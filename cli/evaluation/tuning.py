@@ -12,7 +12,7 @@ import torch
 
 from models.allocator import freed_memory_kept
 from models.baselines.infeasible import InfeasibleError
-from models.evaluation.contenders import contenders
+from models.evaluation.contenders import REGISTRY, contenders
 from models.evaluation.protocols import SplitConfig, main_metric, make_split
 from models.evaluation.search_space import read_search_spaces
 from models.evaluation.tuned import FOLDER, read_tuned, tuned_path
@@ -103,8 +103,13 @@ def run_tuning(
         tuned = read_tuned(data.name, protocol, folder)
         return make_context(data.graph, request.threads, tuned, request.device)
 
-    for name in [one.name for one in contenders(request.models, context())]:
-        (contender,) = contenders([name], context())
+    chosen = REGISTRY if request.models is None else request.models
+    contenders(chosen, context())  # a name that there is not is refused before anything runs
+    for name in chosen:
+        now = {one.name: one for one in contenders(request.models, context())}
+        if name not in now:  # a sum that is another's equal, as others were tuned until now
+            continue
+        contender = now[name]
         space = spaces.get(name, {})
         relies_on = getattr(contender, "relies_on", {})
         settings = [space, dict(contender.defaults), *([relies_on] if relies_on else [])]

@@ -1,4 +1,4 @@
-"""Which baselines are usual: those that published comparisons of recommenders have."""
+"""Which baselines are usual: those that comparisons of recommenders mostly have."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from .personal_popularity import PersonalPopularity
 from .text_knn import TextKNN
+from .weighted_sum import WeightedSum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNUSUAL = frozenset({PersonalPopularity.name, TextKNN.name})
-"""Tuned baselines that comparisons leave out, and that are the hardest to beat where they fit."""
+"""Those that only some have, such as comparisons of next baskets: the hardest where they fit."""
 
 
 def is_usual(name: str, found: Mapping[str, Any] | None = None) -> bool:
@@ -19,9 +20,13 @@ def is_usual(name: str, found: Mapping[str, Any] | None = None) -> bool:
 
     Args:
         name: Of the baseline.
-        found: What its fit found: a sum is as usual as its parts.
+        found: What its fit found: a weighted sum is as usual as its parts, and without them not.
 
     >>> is_usual("ease"), is_usual("weighted_sum", {"parts": {"ease": {}, "text_knn": {}}})
     (True, False)
+    >>> is_usual("usual_sum"), is_usual("weighted_sum")
+    (True, False)
     """
-    return UNUSUAL.isdisjoint({name, *(found or {}).get("parts", {})})
+    parts = (found or {}).get("parts", {})
+    unknown = name == WeightedSum.name and not parts
+    return not unknown and UNUSUAL.isdisjoint({name, *parts})

@@ -172,7 +172,7 @@ def _summary(
         for pair in (*pairs, *ablations)
         if set(pair) <= models.keys()
     ]
-    usual = next((name for name in baselines if _is_usual(name, models[name])), best)
+    usual = next((name for name in baselines if is_usual(name, models[name].found)), best)
     if OURS in models and usual != best and figures[usual][main_metric] > 0:
         compared.append(Pair(OURS, usual, main_metric, against(OURS, usual)))
     apart = [f"{kind}_{main_metric}" for kind in ("new", "repeat")]
@@ -182,8 +182,3 @@ def _summary(
             compared.append(Pair(OURS, other, metric, against(OURS, other, metric)))
     lines = [line(name) for name in ordered]
     return Summary(test, main_metric, len(asked.user), best, lines, compared)
-
-
-def _is_usual(line: str, model: ModelResult) -> bool:
-    """Whether the line is that of a usual baseline, in whatever regime."""
-    return is_usual(line.partition(",")[0], model.found)

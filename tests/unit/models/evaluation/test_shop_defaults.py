@@ -33,16 +33,16 @@ def encode(texts: Sequence[str]) -> np.ndarray:
 CONTEXT = Context(lambda: encode(SHOP.item_texts), encode)
 
 
-def test_it_is_the_configuration_that_training_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_fitted_by_the_configuration_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of it is tuned or set by the evaluation; a refit takes what the first fit found."""
     fit = replace(CONFIG.fit, epochs=1, epoch_steps=2)
     monkeypatch.setattr(shop_defaults, "TrainingConfig", lambda: replace(CONFIG, fit=fit))
     (one,) = contenders([NAME], Context(CONTEXT.text_embeddings, encode, tuned={NAME: {}}))
-    assert not one.defaults
+    assert one.defaults["training"]["dim"] == CONFIG.dim
     split = temporal(SHOP, 0.2, 0.2, 100, 0)
-    first = one.fit(split.train, {}, 0, split.check)
+    first = one.fit(split.train, one.defaults, 0, split.check)
     assert set(first.found) >= {"evidence", "best_epochs", "blend"}
-    again = one.fit(split.known, first.found, 0, None)
+    again = one.fit(split.known, {**one.defaults, **first.found}, 0, None)
     assert again.found["evidence"] == first.found["evidence"]
     assert again.found["popularity_half_life_days"] == CONFIG.popularity_half_life_days
     assert evaluate(again.ranker, split.test).metrics["cases"] > 0
