@@ -124,6 +124,7 @@ class _Training:
         )
         past, check, known, test = split.train, split.check, split.known, split.test
         cuts = (float(check.as_of[0]), float(test.as_of[0]))
+        config = self._config = config.for_cases(several=check.several)
         self._embed_texts()
         self._progress(Progress("baselines", 0, 1))
         directions = text_directions(self._texts.items, config.dim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from .fit_config import FitConfig
@@ -72,6 +72,18 @@ class TrainingConfig:
     )
     seed: int = 0
     log_dir: Path | None = None
+
+    def for_cases(self, *, several: bool) -> TrainingConfig:
+        """The configuration where several items are wanted of a case, or else the next one.
+
+        What follows next is a good guide to that alone: then training goes on for longer, at higher
+        rates and to the end of their cosine. Where several are wanted it soon learns what is not
+        asked for.
+        """
+        if several:
+            return self
+        fit = replace(self.fit, epochs=8, patience=8, learning_rate=6e-3, identity_rate=3.0)
+        return replace(self, fit=fit)
 
     def evaluation_users(self, items: int) -> int:
         """Users that an evaluation ranks so many items for, at most; one at least."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 STRONG_SHARE = 0.5
+SEVERAL = 1.5
+"""Wanted items of a case, on average, from which on it is not the next one that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,11 @@ class Cases:
     def __len__(self) -> int:
         """Number of cases."""
         return len(self.users)
+
+    @property
+    def several(self) -> bool:
+        """Whether several items are wanted of a case, such as a basket or what comes in a month."""
+        return sum(map(len, self.targets)) > SEVERAL * len(self)
 
     def seen(self, user: int) -> Ints:
         """Item rows of a user's events."""

@@ -40,7 +40,6 @@ NAME = "interest_graph"
 CHECK_CASES = 2500
 SEARCH_CASES = 1200
 WITHIN_EPOCHS = 1  # where several items are wanted: the next event is no good guide for long
-SEVERAL = 1.5  # wanted items of a case, on average, from which on it is not the next that counts
 SEARCHED = ("evidence", "rank_decay", "popularity_half_life_days", "within")
 FIT = (
     "batch_events",
@@ -168,8 +167,7 @@ class InterestGraph:
         evidence, decay = search_evidence(
             graph, some, given["similar_items"], EvidenceConfig(), lent
         )
-        several = float(np.mean([len(targets) for targets in check.targets])) > SEVERAL
-        within = several and check.candidates is None
+        within = check.several and check.candidates is None
         return {
             "evidence": asdict(evidence),
             "rank_decay": decay,

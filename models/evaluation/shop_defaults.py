@@ -46,23 +46,22 @@ class ShopDefaults(InterestGraph):
     def search(
         self, graph: InteractionGraph, check: Cases, given: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The evidence of the neighbourhood that validates best, and how much is borrowed."""
+        """The evidence of the neighbourhood that validates best, and whether several are wanted."""
         if "evidence" in given:
             return {}
         config = TrainingConfig()
         best, _ = tune_baselines(graph, check, check)
         lent = lenders(graph, text_directions(self.texts(graph).items, config.dim))
         best, _ = search_evidence(graph, check, config.similar_items, best, lent, ("borrowed",))
-        return {"evidence": asdict(best)}
+        return {"evidence": asdict(best), "within": check.several}
 
     def configured(
         self, given: Mapping[str, Any], seed: int, graph: InteractionGraph
     ) -> TrainingConfig:
         """The defaults, with what was found; `graph` changes nothing."""
         del graph
-        return replace(
-            TrainingConfig(), evidence=EvidenceConfig(**given.get("evidence", {})), seed=seed
-        )
+        config = TrainingConfig().for_cases(several=given.get("within", True))
+        return replace(config, evidence=EvidenceConfig(**given.get("evidence", {})), seed=seed)
 
     def validator(self, check: Cases) -> Callable[[Ranker], float]:
         """New and repeat items in balance."""

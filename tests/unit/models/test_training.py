@@ -125,6 +125,15 @@ def test_a_large_shop_costs_no_more_steps_and_scores_than_are_allowed(tmp_path: 
     assert result.metrics["cases"] == 5
 
 
+def test_where_the_next_item_is_wanted_training_goes_on_to_its_end() -> None:
+    """More passes, none of them the last before the rates have fallen; otherwise as configured."""
+    config = small_config()
+    assert config.for_cases(several=True) == config
+    longer = config.for_cases(several=False).fit
+    assert longer.patience == longer.epochs > config.fit.epochs
+    assert (longer.epoch_steps, longer.negatives) == (config.fit.epoch_steps, config.fit.negatives)
+
+
 def test_one_user_is_ranked_for_whatever_the_bounds() -> None:
     """Neither no items nor more than the bound leave nobody."""
     config = replace(small_config(), max_evaluation_scores=10)

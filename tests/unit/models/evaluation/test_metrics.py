@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.evaluation.cases import Cases
-from models.evaluation.metrics import MANY, evaluate, metrics_by_case
+from models.evaluation.metrics import MANY, balanced, evaluate, metrics_by_case
 from models.evaluation.results import Asked, Outcome
 from tests.unit.models.synthetic import make_graph
 
@@ -129,3 +129,18 @@ def test_ties_share_a_rank_however_many_items_are_wanted() -> None:
     together = ranks([many] * 6).reshape(6, -1)
     alone = np.stack([ranks([np.array([item])] * 6) for item in many], axis=1)
     np.testing.assert_array_equal(together, alone)
+
+
+def test_nothing_new_that_is_found_does_not_silence_the_rest() -> None:
+    """What validation maximises tells two models apart that both miss the few new items."""
+    cases = Cases(SHOP, np.zeros(0, np.int64), np.zeros(0), [])
+    nothing = evaluate(lambda _: np.zeros((0, ITEMS), np.float32), cases)
+
+    def value(**metrics: float) -> float:
+        return balanced(replace(nothing, metrics=metrics))
+
+    better, worse = (value(ndcg_at_10=one, new_ndcg_at_10=0.0) for one in (0.9, 0.4))
+    assert better > worse
+    assert value(ndcg_at_10=0.9, new_ndcg_at_10=0.02) > value(ndcg_at_10=0.4, new_ndcg_at_10=0.06)
+    assert value(ndcg_at_10=0.4, new_ndcg_at_10=0.06) > value(ndcg_at_10=0.4, new_ndcg_at_10=0.02)
+    assert value(ndcg_at_10=0.3) == pytest.approx(0.3)  # all that is wanted is new
