@@ -64,5 +64,5 @@ class ShopDefaults(InterestGraph):
         return replace(config, evidence=EvidenceConfig(**given.get("evidence", {})), seed=seed)
 
     def validator(self, check: Cases) -> Callable[[Ranker], float]:
-        """New and repeat items in balance."""
+        """What stops training: the mean of all items and new ones."""
         return lambda ranker: balanced(evaluate(ranker, check))

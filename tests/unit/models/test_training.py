@@ -18,10 +18,12 @@ from interest_graph.item_matrix import ItemMatrix
 from models.checkpoint import load_published, verify
 from models.evaluation.cases import make_cases
 from models.evaluation.metrics import evaluate
+from models.evaluation.splits import temporal
 from models.fit_data import fold_users
 from models.published_ranker import PublishedRanker
 from models.text_encoder import TextEncoder
 from models.training import train
+from models.training_config import TrainingConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,13 +127,29 @@ def test_a_large_shop_costs_no_more_steps_and_scores_than_are_allowed(tmp_path: 
     assert result.metrics["cases"] == 5
 
 
-def test_where_the_next_item_is_wanted_training_goes_on_to_its_end() -> None:
+def test_where_the_next_item_is_wanted_training_goes_on_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More passes, none of them the last before the rates have fallen; otherwise as configured."""
     config = small_config()
     assert config.for_cases(several=True) == config
     longer = config.for_cases(several=False).fit
     assert longer.patience == longer.epochs > config.fit.epochs
     assert (longer.epoch_steps, longer.negatives) == (config.fit.epoch_steps, config.fit.negatives)
+
+    asked: list[bool] = []
+
+    def for_cases(one: TrainingConfig, *, several: bool) -> TrainingConfig:
+        asked.append(several)
+        return replace(one, fit=replace(one.fit, epochs=1))
+
+    monkeypatch.setattr(TrainingConfig, "for_cases", for_cases)
+    graph = make_graph(users=12, events=12)
+    result = train(graph, config, tmp_path, {})
+    published = orjson.loads((result.directory / "config.json").read_bytes())
+    check = temporal(graph, config.validation_share, config.test_share, 5000, config.seed).check
+    assert asked == [check.several]
+    assert published["hyperparameters"]["fit"]["epochs"] == 1  # what it answered is what is fitted
 
 
 def test_one_user_is_ranked_for_whatever_the_bounds() -> None:
