@@ -6,10 +6,10 @@ a score is a sum of terms, each of one event and one path of the graph:
     h_u     = Σ_j α_j v_j
     s(u, i) = Σ_j α_j v_jᵀ M v_i  +  Σ_{j≠i} γ_j w_ji  +  Σ_{j=i} ρ_j w_ii  +  b_i
 
-α comes from a small causal transformer over the newest events (`interest_encoder.py`), γ from
-tables of type, rank and age, and ρ, how much a thing is wanted again, from others that reach
-further back; the sum of an item's ρ grows like the log of its events. Deep in the weights, linear
-in the values: that is why contributions (`scores.py`) sum to the score exactly.
+α, γ, and ρ, how much a thing is wanted again, come from tables of type, rank and age
+(`interest_encoder.py`), those of ρ reaching further back; the sum of an item's ρ grows like the log
+of its events. All is linear in the values: that is why contributions (`scores.py`) sum to the score
+exactly.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class EncodedHistory:
     Args:
         events: The events that count, oldest first.
         encoded: What was computed of them.
-        matrix: The item matrix they were read with.
-        epoch: Its epoch then.
+        matrix: The item matrix they were read with; embeddings of its items may move.
         unknown: Events were left out because their items had no row: when the matrix had
             so many items; None if none were.
     """
@@ -49,14 +48,11 @@ class EncodedHistory:
     events: History
     encoded: EncodedEvents
     matrix: ItemMatrix
-    epoch: int
     unknown: int | None
 
     def fits(self, matrix: ItemMatrix) -> bool:
         """Whether encoding the same history with a matrix, as it is now, would change nothing."""
-        if matrix is not self.matrix or self.unknown not in {None, len(matrix.item_ids)}:
-            return False
-        return self.epoch == matrix.epoch or not matrix.changed_since(self.epoch, self.encoded.rows)
+        return matrix is self.matrix and self.unknown in {None, len(matrix.item_ids)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +92,6 @@ def encode(
         history: The user's events, in any order unless packed. Those of items or types that the
             model does not know are left out; of the rest the newest `encoder.again_events` count.
     """
-    (found,) = encode_each(encoder, matrix, [history])
-    return found
-
-
-def encode_each(
-    encoder: InterestEncoder, matrix: ItemMatrix, histories: Sequence[Sequence[HistoryEvent]]
-) -> list[EncodedHistory]:
-    """Read several histories, as `encode` of each but for rounding: see the encoder's."""
-    read = [_readable(encoder, matrix, history) for history in histories]
-    encoded = encoder.encode_each([events for events, _, _ in read])
-    return [
-        EncodedHistory(counted, one, matrix, matrix.epoch, unknown)
-        for (_, counted, unknown), one in zip(read, encoded, strict=True)
-    ]
-
-
-def _readable(
-    encoder: InterestEncoder, matrix: ItemMatrix, history: Sequence[HistoryEvent]
-) -> tuple[EventArrays, History, int | None]:
-    """The events that count, as arrays and as they are, and `unknown` of `EncodedHistory`."""
     raw = history.pack() if isinstance(history, History) else pack(sorted(history))
     row_of = matrix.row_of
     starts, times_ms, kinds, begins, ends = kernels.columns(
@@ -131,9 +107,8 @@ def _readable(
     whole = len(counted) == len(rows)
     if not whole:
         starts, times_ms, kinds, rows = (one[counted] for one in (starts, times_ms, kinds, rows))
-    values = matrix.embeddings[rows[-encoder.max_events :]]
-    events = EventArrays(rows, values, kinds, times_ms / 1000)
-    return events, History(raw, starts, whole=whole), unknown
+    encoded = encoder.encode(EventArrays(rows, kinds, times_ms / 1000))
+    return EncodedHistory(History(raw, starts, whole=whole), encoded, matrix, unknown)
 
 
 def interest_at(encoder: InterestEncoder, history: EncodedHistory, as_of: int) -> Interest:
@@ -143,7 +118,7 @@ def interest_at(encoder: InterestEncoder, history: EncodedHistory, as_of: int) -
     """
     encoded = history.encoded
     alpha, gamma, again = encoder.weights(encoded, as_of // MINUTE_S * MINUTE_S)
-    first = len(encoded.rows) - len(encoded.attention)
+    first = len(encoded.rows) - len(encoded.alpha)
     embeddings = history.matrix.embeddings
     embedding, query = kernels.interest(alpha, encoded.rows, first, embeddings, encoder.score_map)
     return Interest(encoded.rows, alpha, gamma, again, embedding, query, history.events, first)
@@ -161,14 +136,3 @@ def interest(
         as_of: As for `interest_at`.
     """
     return interest_at(encoder, encode(encoder, matrix, history), as_of)
-
-
-def interests(
-    encoder: InterestEncoder,
-    matrix: ItemMatrix,
-    histories: Sequence[Sequence[HistoryEvent]],
-    as_of: int,
-) -> list[Interest]:
-    """The interests of several users, as `interest` of each but for rounding."""
-    encoded = encode_each(encoder, matrix, histories)
-    return [interest_at(encoder, history, as_of) for history in encoded]

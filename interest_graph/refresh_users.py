@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .graph import learned, reads
-from .interest import Interest, interests
+from .interest import Interest, interest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,8 +82,10 @@ def refresh_users(
         # An event whose item is not encoded yet counts soon: until then its user stays stale.
         if all(event.item_id in model.matrix.row_of for event in history)
     }
-    computed = interests(model.encoder, model.matrix, [*readable.values()], moment)
-    felt = dict(zip(readable, computed, strict=True))
+    felt = {
+        user_id: interest(model.encoder, model.matrix, history, moment)
+        for user_id, history in readable.items()
+    }
     version = model.model_version
     written = graph.write(lambda tx: _write(tx, stale, felt, version, settings))
     marks = [stale[user_id]["stale_since_ms"] for user_id in felt]

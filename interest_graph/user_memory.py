@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .history import History
-from .interest import encode_each, interest_at
+from .interest import encode, interest_at
 from .recommendation_id import context_digest
 
 if TYPE_CHECKING:
@@ -47,18 +47,24 @@ class KnownUser:
     history: EncodedHistory
     digest: bytes
     _seen: tuple[int, npt.NDArray[np.int64]] | None = field(default=None, init=False)
-    _felt: tuple[int, Interest] | None = field(default=None, init=False)
+    _felt: tuple[int, int, Interest] | None = field(default=None, init=False)
 
     def interest(self, encoder: InterestEncoder, as_of: int) -> Interest:
-        """The interest in a minute, computed once in it.
+        """The interest in a minute, computed once in it unless items of the history move.
 
         Args:
             encoder: The model's, always the same.
             as_of: The minute, in seconds since 1970.
         """
-        if self._felt is None or self._felt[0] != as_of:
-            self._felt = as_of, interest_at(encoder, self.history, as_of)
-        return self._felt[1]
+        matrix, rows = self.history.matrix, self.history.encoded.rows
+        if self._felt is not None:
+            minute, epoch, felt = self._felt
+            if minute == as_of and (epoch == matrix.epoch or not matrix.changed_since(epoch, rows)):
+                self._felt = as_of, matrix.epoch, felt
+                return felt
+        felt = interest_at(encoder, self.history, as_of)
+        self._felt = as_of, matrix.epoch, felt
+        return felt
 
     def seen_rows(self, view: CatalogueView, event_types: Sequence[int]) -> npt.NDArray[np.int64]:
         """Rows of what the user has seen by events of these types, of the matrix of `history`.
@@ -81,7 +87,6 @@ class KnownUser:
             + EVENT_BYTES * len(encoded.rows)
             + len(self.state.packed)
             + DECLARED_BYTES * len(self.state.declared)
-            + encoded.attention.nbytes
             + 2 * self.state.seen.nbytes
         )
 
@@ -118,18 +123,14 @@ class UserMemory:
             self._matrix, self._bytes = model.matrix, 0
             self._users.clear()
         found: dict[str, KnownUser] = {}
-        changed: dict[str, UserState] = {}
         for user_id, state in states.items():
             known = self._users.get(user_id)
             if known and known.state is state and known.history.fits(model.matrix):
                 self._users.move_to_end(user_id)
                 found[user_id] = known
             else:
-                changed[user_id] = state
-        packed = [History(state.packed) for state in changed.values()]
-        histories = encode_each(model.encoder, model.matrix, packed)
-        for (user_id, state), history in zip(changed.items(), histories, strict=True):
-            found[user_id] = self._keep(user_id, state, history)
+                history = encode(model.encoder, model.matrix, History(state.packed))
+                found[user_id] = self._keep(user_id, state, history)
         return found
 
     def _keep(self, user_id: str, state: UserState, history: EncodedHistory) -> KnownUser:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .item_graph import ItemEdges
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)

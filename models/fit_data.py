@@ -123,7 +123,6 @@ def model_shape(
             event_weights=graph.event_weights,
             max_events=config.max_events,
             again_events=config.again_events,
-            layers=config.layers,
         ),
     )
 

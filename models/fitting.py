@@ -119,7 +119,7 @@ class Fit:
             if self._validate is None:
                 best, best_epoch = model.state_dict(), epoch
                 continue
-            # How loud terms should be hardly changes afterwards, but for what attention takes over.
+            # How loud terms should be hardly changes afterwards, but for what embeddings take over.
             terms = TERMS[:-1] if epoch <= 1 else ("edges",)
             blend, value = self._tune(self._validate, settled, blend, terms)
             validation.append(value)

@@ -63,7 +63,7 @@ class RecommenderRanker:
         as_of = np.floor(cases.as_of / MINUTE_S) * MINUTE_S
         moment = torch.from_numpy(as_of).to(device).unsqueeze(-1)
         values = self._embeddings[items]  # (U, T, dim)
-        alpha, gamma = encoder(values, types, times, last, moment)
+        alpha, gamma = encoder(types, times, last, moment)
         query = (alpha @ values).squeeze(1) @ encoder.score_map
         scores = query @ self._embeddings.T + self._bias
         self._add_edges(scores, items, gamma.squeeze(1))

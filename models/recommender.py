@@ -186,7 +186,7 @@ class Recommender(nn.Module):
     ) -> Tensor:
         """The first two terms for every event and candidate, (B, T, C)."""
         alpha, gamma = self.interest_encoder(
-            history, batch.event_types, batch.times, batch.last, batch.as_of
+            batch.event_types, batch.times, batch.last, batch.as_of
         )
         query = (alpha @ history) @ self.interest_encoder.score_map  # (B, T, dim)
         sources, places = torch.unique(batch.items, return_inverse=True)

@@ -28,7 +28,6 @@ class TrainingConfig:
         dim: Dimension of the embeddings.
         max_events: Newest events an interest is computed from.
         again_events: Newest events after which a thing may be wanted again.
-        layers: Layers of the interest encoder.
         similar_items: Edges that leave an item.
         text_edges: Of these, how many are kept for items that read alike.
         num_neighbors: Neighbours that a step of the graph encoder reads.
@@ -54,7 +53,6 @@ class TrainingConfig:
     dim: int = 64
     max_events: int = 50
     again_events: int = 250
-    layers: int = 2
     similar_items: int = 20
     text_edges: int = 4
     num_neighbors: int = 20

@@ -52,7 +52,6 @@ TRAINING = (
     "dim",
     "max_events",
     "again_events",
-    "layers",
     "similar_items",
     "text_edges",
     "folds",
@@ -77,8 +76,6 @@ class InterestGraph:
         "dim": 128,
         "max_events": 100,
         "again_events": 500,
-        "layers": 2,
-        "dropout": 0.1,
         "identity_dropout": 0.3,
         "similar_items": 50,
         "text_edges": 4,
@@ -181,9 +178,7 @@ class InterestGraph:
         """Hyperparameters as training takes them, for the events that it will learn from."""
         shape = RecommenderConfig(
             GraphEncoderConfig(identity_dropout=given["identity_dropout"]),
-            InterestEncoderConfig(
-                dropout=given["dropout"], rank_decay=given.get("rank_decay", 0.9)
-            ),
+            InterestEncoderConfig(rank_decay=given.get("rank_decay", 0.9)),
         )
         within = bool(given.get("within", False))
         any_order = not graph.has_order

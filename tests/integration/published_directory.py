@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-DIM, MAX_EVENTS, HEADS, TYPES, KNOTS, WIDTH = 8, 6, 2, 6, 5, 4
+DIM, MAX_EVENTS, TYPES, KNOTS, WIDTH = 8, 6, 6, 5, 4
 FIRST = "20260101T000000Z-00000001"
 SECOND = "20260102T000000Z-00000002"
 
@@ -61,14 +61,8 @@ def write_model(
 def _encoder(
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    """Tensors of an interest encoder of one layer."""
+    """Tensors of an interest encoder."""
     shapes: dict[str, tuple[int, ...]] = {
-        "input.weight": (DIM, DIM),
-        "type_embedding": (TYPES, DIM),
-        "gap_embedding": (KNOTS, DIM),
-        "query.weight": (DIM, DIM),
-        "key.weight": (DIM, DIM),
-        "query_age": (KNOTS, DIM),
         "alpha_rank": (MAX_EVENTS,),
         "alpha_age": (KNOTS,),
         "alpha_type": (TYPES,),
@@ -80,15 +74,5 @@ def _encoder(
         "again_type": (TYPES,),
         "again_scale": (),
         "score_map": (DIM, DIM),
-        "blocks.0.qkv.weight": (3 * DIM, DIM),
-        "blocks.0.out.weight": (DIM, DIM),
-        "blocks.0.rank_bias": (HEADS, MAX_EVENTS),
-        "blocks.0.time_bias": (KNOTS, HEADS),
-        "blocks.0.expand.weight": (2 * DIM, DIM),
-        "blocks.0.expand.bias": (2 * DIM,),
-        "blocks.0.contract.weight": (DIM, 2 * DIM),
-        "blocks.0.contract.bias": (DIM,),
     }
-    for norm in ("input_norm", "output_norm", "blocks.0.norm_attention", "blocks.0.norm_feed"):
-        shapes |= {f"{norm}.weight": (DIM,), f"{norm}.bias": (DIM,)}
     return {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from api.app import create_app, openapi_document
 from interest_graph.api_key import ApiKeyStore
 from interest_graph.services import Services, build_services
-from tests.unit.interest_graph.test_interest import make_encoder, make_matrix
+from tests.unit.interest_graph.test_interest import make_matrix, make_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,14 @@ VERSION = "v1"
 def publish(directory: Path) -> list[str]:
     """Write a small random model as training does; returns its items."""
     directory.mkdir(parents=True)
-    matrix, encoder = make_matrix(), make_encoder()
+    matrix = make_matrix()
     (directory / "config.json").write_bytes(orjson.dumps({"model_version": VERSION}))
     (directory / "items.json").write_bytes(orjson.dumps(matrix.item_ids))
     np.save(directory / "item_embeddings.npy", matrix.embeddings)
     np.save(directory / "item_bias.npy", matrix.bias)
     np.save(directory / "neighbor_rows.npy", matrix.neighbor_rows)
     np.save(directory / "neighbor_weights.npy", matrix.neighbor_weights)
-    save_file(encoder._tensors, directory / "interest_encoder.safetensors")
+    save_file(make_tensors(), directory / "interest_encoder.safetensors")
     return list(matrix.item_ids)
 
 

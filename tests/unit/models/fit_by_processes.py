@@ -31,7 +31,7 @@ def fit(processes: Processes, *, leave_out: bool) -> dict[str, object]:
     if not leave_out:
         shape = RecommenderConfig(
             replace(shape.graph_encoder, identity_dropout=0.0, word_dropout=0.0),
-            replace(shape.interest_encoder, dropout=0.0),
+            shape.interest_encoder,
         )
     settings = replace(config.fit, model=shape, epochs=3, batch_events=200, full_softmax_items=10)
     done = Fit(data, settings, None, lambda *_: None, processes=processes).run()

@@ -28,12 +28,11 @@ def make_encoder(seed: int = 0) -> InterestEncoder:
 
 
 def ask(
-    encoder: InterestEncoder, values: np.ndarray, types: np.ndarray, times: np.ndarray, now: float
+    encoder: InterestEncoder, types: np.ndarray, times: np.ndarray, now: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """α and γ of one user's events, from torch."""
     with torch.no_grad():
         alpha, gamma = encoder(
-            torch.from_numpy(values)[None],
             torch.from_numpy(types)[None],
             torch.from_numpy(times)[None],
             torch.tensor([[len(times) - 1]]),
@@ -50,8 +49,7 @@ def again_of(
     now: float,
 ) -> np.ndarray:
     """ρ of one user's events, from the one that serves."""
-    values = np.zeros((min(len(items), served.max_events), served.dim), np.float32)
-    return served.weights(served.encode(serving.EventArrays(items, values, types, times)), now)[2]
+    return served.weights(served.encode(serving.EventArrays(items, types, times)), now)[2]
 
 
 @given(st.integers(1, 12), st.integers(0, 10_000))
@@ -60,13 +58,12 @@ def test_torch_and_kernels_agree(count: int, seed: int) -> None:
     """For any events both give the same α and γ within 1e-5."""
     rng = np.random.default_rng(seed)
     encoder = make_encoder(seed % 5)
-    values = rng.normal(0, 1, (count, 16)).astype(np.float32)
     types = rng.integers(0, 3, count)
     times = 1.7e9 + np.sort(rng.exponential(10.0 ** rng.integers(0, 8), count).cumsum())
     now = float(times[-1] + rng.exponential(1e5))
-    alpha, gamma = ask(encoder, values, types, times, now)
+    alpha, gamma = ask(encoder, types, times, now)
     served = serving.InterestEncoder(encoder.tensors())
-    read = served.encode(serving.EventArrays(np.arange(count), values, types, times))
+    read = served.encode(serving.EventArrays(np.arange(count), types, times))
     served_alpha, served_gamma, _ = served.weights(read, now)
     np.testing.assert_allclose(served_alpha, alpha, atol=1e-5)
     np.testing.assert_allclose(served_gamma, gamma, rtol=1e-4, atol=1e-5)
@@ -98,7 +95,9 @@ def test_torch_and_kernels_agree_on_what_is_wanted_again(count: int, seed: int) 
 
 def test_what_is_taken_often_counts_more_but_not_in_proportion() -> None:
     """ρ of an item's events sums to the log of one plus their amount: concave in their number."""
-    served = serving.InterestEncoder(make_encoder(3).tensors())
+    tensors = make_encoder(3).tensors()
+    tensors["again_rank"] = np.zeros_like(tensors["again_rank"])  # all events say as much
+    served = serving.InterestEncoder(tensors)
 
     def together(count: int) -> float:
         nothing = np.zeros(count, np.int64)
@@ -108,8 +107,7 @@ def test_what_is_taken_often_counts_more_but_not_in_proportion() -> None:
     steps = np.diff(sums) / np.array([1, 2, 4])
     assert (steps > 0).all()
     assert (np.diff(steps) < 0).all()
-    faint = dict(make_encoder(3).tensors())
-    faint["again_type"] = faint["again_type"] - 500
+    faint = tensors | {"again_type": tensors["again_type"] - 500}
     nothing = np.zeros(2, np.int64)
     assert not again_of(serving.InterestEncoder(faint), nothing, nothing, np.zeros(2), 0).any()
     apart = again_of(served, np.arange(2), nothing, np.zeros(2), 0)
@@ -117,15 +115,13 @@ def test_what_is_taken_often_counts_more_but_not_in_proportion() -> None:
 
 
 def test_every_position_answers_as_if_it_were_the_last() -> None:
-    """In one pass over a window each question sees what it would see alone: it is causal."""
+    """In one pass over a window each question sees what it would see alone."""
     rng = np.random.default_rng(1)
     encoder = make_encoder()
-    values = rng.normal(0, 1, (10, 16)).astype(np.float32)
     types, times = rng.integers(0, 3, 10), 1.7e9 + np.arange(10) * 5000.0
     last = torch.arange(10)[None]
     with torch.no_grad():
         alpha, gamma = encoder(
-            torch.from_numpy(values)[None],
             torch.from_numpy(types)[None],
             torch.from_numpy(times)[None],
             last,
@@ -133,7 +129,7 @@ def test_every_position_answers_as_if_it_were_the_last() -> None:
         )
     for end in range(10):
         cut = slice(None, end + 1)
-        alone = ask(encoder, values[cut], types[cut], times[cut], times[end] + 60)
+        alone = ask(encoder, types[cut], times[cut], times[end] + 60)
         np.testing.assert_allclose(alpha[0, end, cut], alone[0], atol=1e-5)
         np.testing.assert_allclose(gamma[0, end, cut], alone[1], rtol=1e-4)
         assert not alpha[0, end, end + 1 :].any()
@@ -143,26 +139,26 @@ def test_every_position_answers_as_if_it_were_the_last() -> None:
 def test_nothing_visible_gives_no_weight_and_finite_gradients() -> None:
     """A question without events has α and γ of zero, and training through it stays finite."""
     encoder = make_encoder().train()
-    values = torch.randn(1, 3, 16, requires_grad=True)
     times = torch.arange(3, dtype=torch.float64)[None]
     types, last = torch.zeros(1, 3, dtype=torch.int64), torch.tensor([[-1, 0, 1]])
-    alpha, gamma = encoder(values, types, times, last, times)
+    alpha, gamma = encoder(types, times, last, times)
     assert not alpha[0, 0].any()
     assert not gamma[0, 0].any()
     (alpha.sum() + gamma.sum()).backward()
-    assert values.grad is not None
-    assert torch.isfinite(values.grad).all()
+    for table in (encoder.alpha_rank, encoder.alpha_age, encoder.gamma_type):
+        assert table.grad is not None
+        assert torch.isfinite(table.grad).all()
 
 
 def test_weights_survive_saving() -> None:
     """Loading a state into a fresh encoder gives the same answers."""
     encoder, other = make_encoder(), InterestEncoder(CONFIG).eval()
     other.load_state_dict(encoder.state_dict())
-    values, types = np.ones((4, 16), np.float32), np.array([0, 1, 2, 0])
+    types = np.array([0, 1, 2, 0])
     times = 1.7e9 + np.arange(4.0)
     for one, two in zip(
-        ask(encoder, values, types, times, 1.7e9 + 9),
-        ask(other, values, types, times, 1.7e9 + 9),
+        ask(encoder, types, times, 1.7e9 + 9),
+        ask(other, types, times, 1.7e9 + 9),
         strict=True,
     ):
         np.testing.assert_array_equal(one, two)
@@ -172,9 +168,7 @@ def test_no_events_have_no_weights() -> None:
     """The serving encoder answers an empty history with empty weights."""
     served = serving.InterestEncoder(make_encoder().tensors())
     nothing = np.zeros(0, np.int64)
-    read = served.encode(
-        serving.EventArrays(nothing, np.zeros((0, 16), np.float32), nothing, np.zeros(0))
-    )
+    read = served.encode(serving.EventArrays(nothing, nothing, np.zeros(0)))
     alpha, gamma, again = served.weights(read, 0)
     assert len(alpha) == len(gamma) == len(again) == 0
 
@@ -182,7 +176,7 @@ def test_no_events_have_no_weights() -> None:
 @pytest.mark.parametrize("knots", [2, 16])
 def test_both_read_tables_of_time_alike(knots: int) -> None:
     """Torch and kernels read a table at the same place, outside its range as well."""
-    table = np.random.default_rng(0).normal(0, 1, (knots, 3)).astype(np.float32)
+    table = np.random.default_rng(0).normal(0, 1, knots).astype(np.float32)
     seconds = np.array([-1.0, 0.0, 59.0, 1e4, 1e7, 1e12, np.inf])
     ours = at_knots(torch.from_numpy(table), torch.from_numpy(seconds)).numpy()
     np.testing.assert_allclose(ours, read_at(table, seconds), atol=1e-6)

@@ -30,12 +30,10 @@ SMALL = {
     "dim": 8,
     "max_events": 6,
     "again_events": 25,
-    "layers": 1,
     "similar_items": 12,
     "text_edges": 2,
     "epochs": 1,
     "folds": 2,
-    "dropout": 0.0,
 }
 
 

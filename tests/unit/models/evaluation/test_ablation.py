@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from models.evaluation.interest_graph import TrainedModel
 
 SHOP = make_graph(users=12, events=12)
-SMALL = {"dim": 8, "max_events": 10, "layers": 1, "similar_items": 6, "epochs": 1, "folds": 2}
+SMALL = {"dim": 8, "max_events": 10, "similar_items": 6, "epochs": 1, "folds": 2}
 
 
 def encode(texts: Sequence[str]) -> np.ndarray:
@@ -51,11 +51,8 @@ def test_every_ablation_fits_and_ranks(part: str | None) -> None:
 
 def test_the_part_is_gone() -> None:
     """Each ablation lacks the parameters, edges or inputs it is named for."""
-    fitted = trained("attention").fitted.model.interest_encoder
-    assert not fitted.query.weight.any()
     fitted = trained("time").fitted.model.interest_encoder
     assert not fitted.gamma_age.any()
-    assert not fitted.blocks[0].time_bias.any()
     assert not len(trained("item_graph").fitted.edge_weights)
     assert trained("identity").fitted.model.graph_encoder.identity["item"].shape == (0, 8)
     texts = Texts(*(encode(["a"]),) * 3)
