@@ -30,14 +30,17 @@ class ShopDefaults(InterestGraph):
     """The joint model by `TrainingConfig()`: smaller, in fewer steps, and nothing tuned.
 
     Evidence is chosen and training stopped as `models.training` does it, on 2,500 cases of the
-    validation at most, as for every model of an evaluation. Its hyperparameters are there to be
-    read: none can be changed.
+    validation at most, as for every model of an evaluation. Its hyperparameters, where several
+    items are wanted of a case and where the next one is, are there to be read: none can be changed.
 
     Args:
         context: Texts, and threads.
     """
 
-    defaults: Mapping[str, Any] = {"training": orjson.loads(orjson.dumps(asdict(TrainingConfig())))}
+    defaults: Mapping[str, Any] = {
+        name: orjson.loads(orjson.dumps(asdict(TrainingConfig().for_cases(several=several))))
+        for name, several in (("several", True), ("next_item", False))
+    }
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

@@ -38,7 +38,8 @@ def test_it_is_fitted_by_the_configuration_of_training(monkeypatch: pytest.Monke
     fit = replace(CONFIG.fit, epochs=1, epoch_steps=2)
     monkeypatch.setattr(shop_defaults, "TrainingConfig", lambda: replace(CONFIG, fit=fit))
     (one,) = contenders([NAME], Context(CONTEXT.text_embeddings, encode, tuned={NAME: {}}))
-    assert one.defaults["training"]["dim"] == CONFIG.dim
+    assert one.defaults["several"]["dim"] == CONFIG.dim
+    assert one.defaults["several"]["fit"]["epochs"] < one.defaults["next_item"]["fit"]["epochs"]
     split = temporal(SHOP, 0.2, 0.2, 100, 0)
     first = one.fit(split.train, one.defaults, 0, split.check)
     assert set(first.found) >= {"evidence", "best_epochs", "blend"}
