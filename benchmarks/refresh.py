@@ -88,7 +88,7 @@ class Parts:
             (GraphStore, "write", "transactions: begin, commit"),
             (ServingState, "head", "Redis"),
             (ServingState, "publish", "Redis"),
-            (users_module, "interests", "interest encoder"),
+            (users_module, "interest", "interest encoder"),
             (items_module, "text_embeddings", "text embeddings, from the graph"),
             (items_module, "item_subgraph", "subgraph as arrays"),
             (ItemEncoder, "encode_items", "graph encoder"),

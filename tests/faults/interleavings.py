@@ -185,16 +185,13 @@ class Everything:
         return True
 
 
-def counted_interests(_encoder: object, _matrix: object, histories: Any, _as_of: int) -> Any:
-    """Interests that say how many events they are of: by that the test knows what was read."""
-    return [
-        SimpleNamespace(
-            events=history,
-            alpha=[1 / len(history)] * len(history),
-            embedding=np.array([float(len(history))]),
-        )
-        for history in histories
-    ]
+def counted_interest(_encoder: object, _matrix: object, history: Any, _as_of: int) -> Any:
+    """An interest that says how many events it is of: by that the test knows what was read."""
+    return SimpleNamespace(
+        events=history,
+        alpha=[1 / len(history)] * len(history),
+        embedding=np.array([float(len(history))]),
+    )
 
 
 def refresh(graph: Any, settings: Settings | None = None) -> None:

@@ -29,7 +29,7 @@ RANDOM_ORDERS = int(os.environ.get("INTEREST_GRAPH_TEST_FAULT_ORDERS", "100"))
 @pytest.fixture(autouse=True)
 def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Interests say how many events they are of."""
-    monkeypatch.setattr(refreshing, "interests", interleavings.counted_interests)
+    monkeypatch.setattr(refreshing, "interest", interleavings.counted_interest)
 
 
 @pytest.mark.slow
