@@ -95,7 +95,7 @@ class InterestEncoder:
         except KeyError as error:
             msg = f"interest encoder: no tensor {error}"
             raise CheckpointError(msg) from error
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             msg = f"interest encoder: {error}"
             raise CheckpointError(msg) from error
 
@@ -108,7 +108,8 @@ class InterestEncoder:
         dim, types, ranks = self.dim, self.event_types, self.max_events
         wanted: dict[str, tuple[int, ...]] = {"alpha_rank": (ranks,), "gamma_rank": (ranks,)}
         wanted |= {f"{name}_type": (types,) for name in WEIGHTS}
-        wanted |= {"score_map": (dim, dim)}
+        wanted |= {f"{name}_age": (len(self._ages),) for name in WEIGHTS}
+        wanted |= {"score_map": (dim, dim), "again_rank": (len(tensors["again_rank"]),)}
         for name, shape in wanted.items():
             if tensors[name].shape != shape:
                 msg = f"{name} has the shape {tensors[name].shape}, not {shape}"

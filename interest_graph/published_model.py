@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import DeltaGoneError, ModelNotReadyError
+from .errors import CheckpointError, DeltaGoneError, ModelNotReadyError
 from .interest_encoder import InterestEncoder
 from .item_matrix import FOLDED, ItemMatrix, folds
 
@@ -128,6 +128,10 @@ class ModelShelf:
         found = folds(self._models_dir, model_version)
         newest = max((folded for folded in found if folded <= epoch), default=0)
         matrix = ItemMatrix.load(found.get(newest, directory))
+        width = matrix.embeddings.shape[1]
+        if width != encoder.dim:
+            msg = f"{directory}: embeddings have {width} numbers, its encoder {encoder.dim}"
+            raise CheckpointError(msg)
         return PublishedModel(model_version, encoder, matrix)
 
     def _advance(self, model: PublishedModel, epoch: int) -> None:

@@ -1,8 +1,9 @@
 """What a process remembers of users: what Redis said of them, and what was computed of it.
 
 Nothing here is taken on trust. Every request asks Redis whether what is remembered is still true
-(`ServingState.read`), and `EncodedHistory.fits` whether the model still reads it so: an answer is
-the same with an empty memory, only slower.
+(`ServingState.read`), `EncodedHistory.fits` whether the model still reads it so, and
+`KnownUser.interest` whether items have moved: an answer is the same with an empty memory, only
+slower.
 """
 
 from __future__ import annotations

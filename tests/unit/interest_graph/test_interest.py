@@ -1,5 +1,8 @@
 """The interest of a user."""
 
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +15,10 @@ from interest_graph.interest import encode, interest, interest_at
 from interest_graph.interest_encoder import InterestEncoder
 from interest_graph.interest_kernels import knot_of, knot_place
 from interest_graph.item_matrix import ItemDelta, ItemMatrix
+from interest_graph.user_memory import KnownUser
+
+if TYPE_CHECKING:
+    from interest_graph.serving_state import UserState
 
 DIM, EVENTS, AGAIN, TYPES, KNOTS, ITEMS = 8, 6, 15, 3, 5, 12
 NOW = 1_700_000_040
@@ -175,3 +182,32 @@ def test_tensors_of_another_version_are_a_checkpoint_error() -> None:
     """What the encoder would leave unread is not left out in silence."""
     with pytest.raises(CheckpointError, match=r"query.weight .* train a model"):
         InterestEncoder(make_tensors() | {"query.weight": np.ones((DIM, DIM), np.float32)})
+
+
+@pytest.mark.parametrize("name", ["score_map", "alpha_rank", "again_rank", "gamma_age"])
+@pytest.mark.parametrize("shape", [(), (4, 4, 4)])
+def test_a_tensor_of_other_dimensions_is_a_checkpoint_error(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    """Whatever a file holds, it is refused when it is loaded and not at the first list."""
+    with pytest.raises(CheckpointError):
+        InterestEncoder(make_tensors() | {name: np.ones(shape, np.float32)})
+
+
+def test_an_interest_is_computed_anew_within_its_minute_when_an_item_moves() -> None:
+    """What is remembered of a user is the interest that nobody remembered, after every delta."""
+    encoder, matrix = make_encoder(), make_matrix()
+    history = [HistoryEvent(NOW * 1000 + n, f"e{n}", f"item-{n}", 0) for n in range(3)]
+    state = SimpleNamespace(packed=b"", declared=(), seen=np.zeros(0))
+    known = KnownUser(cast("UserState", state), encode(encoder, matrix, history), b"")
+    first = known.interest(encoder, NOW)
+    matrix.apply(delta(1, "item-7"))
+    assert known.interest(encoder, NOW) is first
+    matrix.apply(delta(2, "item-1"))
+    moved = known.interest(encoder, NOW)
+    np.testing.assert_array_equal(
+        moved.embedding, interest(encoder, matrix, history, NOW).embedding
+    )
+    assert (moved.embedding != first.embedding).any()
+    assert known.interest(encoder, NOW) is moved
+    assert known.interest(encoder, NOW + 60) is not moved
