@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import structlog
 from flask import g, request
 
 from interest_graph.api_key import KEY_PREFIX
+from interest_graph.names import random_bytes
 
 from .access import check_access
 from .wiring import wired
@@ -53,7 +53,7 @@ def name_request(sent: str, trace_parent: str) -> str:
         trace_parent: The client's `traceparent`.
     """
     taken = _REQUEST_ID.fullmatch(sent) and KEY_PREFIX not in sent
-    request_id = sent if taken else f"r-{secrets.token_hex(8)}"
+    request_id = sent if taken else f"r-{random_bytes(8).hex()}"
     names = {"request_id": request_id}
     if parent := _TRACE_PARENT.fullmatch(trace_parent):
         names["trace_id"] = parent[1]
@@ -86,8 +86,7 @@ def measure(metrics: Metrics, method: str, route: str, status: int, started: flo
         started: `time.perf_counter()` when it began.
     """
     duration_s = time.perf_counter() - started
-    metrics.http_requests.labels(method, route, str(status)).inc()
-    metrics.http_request_seconds.labels(method, route).observe(duration_s)
+    metrics.count_request(method, route, status, duration_s)
     write = _log.debug if route in _QUIET else _log.info
     write(
         "request",

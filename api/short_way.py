@@ -6,9 +6,11 @@ to the application. `tests/unit/api/test_short_way.py` compares the two.
 
 Requests that wait at the same time are answered together: one read of Redis, one of the item matrix
 (`Recommender.recommend_each`). One of four takes half as long as one alone, so that others are
-waited for: after lists a process rests from them for `REST` times as long as they took, but for
-`LONGEST_REST_S` at most, and not when everybody who lately asked is waiting already. Who asks alone
-never waits for anybody ([ADR 0024](../docs/adr/0024-lists-wait-for-others.md)).
+waited for where cores are scarce: after lists a process rests from them for `REST` times as long as
+they took, but for `LONGEST_REST_S` at most, and not when everybody who lately asked is waiting
+already. Who asks alone never waits for anybody
+(ADR [0024](../docs/adr/0024-lists-wait-for-others.md) and
+[0030](../docs/adr/0030-lists-wait-where-cores-are-scarce.md)).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import structlog
 from interest_graph.recommendation import Asked, Query, Recommendations
 
 from .callers import Callers
+from .cores import CoreWatch
 from .plain_request import plain_request, told
 from .recommendations import counted_json
 
@@ -71,6 +74,7 @@ class ShortWay:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring, self._callers = wiring, Callers()
         self._waiting: list[Waiting] = []
+        self._cores = CoreWatch()
         self._planned: asyncio.Handle | None = None
         self._planned_at = self._rest_until = 0.0
 
@@ -133,7 +137,8 @@ class ShortWay:
             if not one.answer.done():  # by a client that is gone
                 one.answer.set_result(result if isinstance(result, Recommendations) else None)
         ended = loop.time()
-        self._rest_until = ended + min(REST * (ended - began), LONGEST_REST_S)
+        rest_s = min(REST * (ended - began), LONGEST_REST_S) if self._cores.scarce(ended) else 0.0
+        self._rest_until = ended + rest_s
         if self._waiting:
             self._plan(loop)
 

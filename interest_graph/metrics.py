@@ -6,9 +6,10 @@ then whether values live in memory or in the shared directory. The API reads the
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
@@ -54,6 +55,26 @@ class Metrics:
     dead_letters: Gauge
     stale_nodes: Gauge
     oldest_stale_node_seconds: Gauge
+    _of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request; its instruments are looked up once.
+
+        Args:
+            method: Its method.
+            route: Its route's template.
+            status: Of its answer.
+            seconds: What it took.
+        """
+        asked = method, route, status
+        if asked not in self._of_requests:
+            counter = self.http_requests.labels(method, route, str(status))
+            self._of_requests[asked] = counter, self.http_request_seconds.labels(method, route)
+        counter, histogram = self._of_requests[asked]
+        counter.inc()
+        histogram.observe(seconds)
 
     def exposition(self, model_version: str | None = None) -> bytes:
         """Prometheus' text format, over all processes when they share a directory.
@@ -118,9 +139,19 @@ def _share(directory: Path) -> None:
     """Make the client library keep its values in `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-    # Containers that share the directory have equal pids: the host's name tells them apart.
-    host = socket.gethostname().replace("_", "-")
-    values.ValueClass = values.MultiProcessValue(lambda: f"{host}-{os.getpid()}")  # type: ignore[no-untyped-call] # untyped in prometheus-client
+    values.ValueClass = values.MultiProcessValue(_process_name)  # type: ignore[no-untyped-call] # untyped in prometheus-client
+
+
+@functools.cache
+def _process_name() -> str:
+    """A name for the values of this process, for which the library asks with each of them.
+
+    Containers that share the directory have equal pids: the host's name tells them apart.
+    """
+    return f"{socket.gethostname().replace('_', '-')}-{os.getpid()}"
+
+
+os.register_at_fork(after_in_child=_process_name.cache_clear)
 
 
 def build_metrics(directory: Path | None) -> Metrics:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 import re
 import struct
 from dataclasses import dataclass
 
 from .errors import NotFoundError
+from .names import random_bytes
 
 _FIELDS = struct.Struct(">BIIQQ8s6sB")
 _CATEGORY = 8
@@ -54,7 +54,7 @@ class AnswerContext:
             self.history_revision,
             self.catalog_revision,
             self.digest,
-            os.urandom(6),
+            random_bytes(6),
             len(self.declared),
         )
         declared = b"".join(bytes.fromhex(identifier) for identifier in self.declared)

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from api import callers, short_way
+from api.cores import CoreWatch
 from api.rate_limit import RateLimiter
 from api.short_way import ROUTE, ShortWay
 from api.wiring import wiring_of
@@ -198,7 +199,10 @@ def test_what_waits_together_is_asked_for_at_once(
 
 @pytest.fixture
 def together(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many lists were asked for at once each time, where a rest lasts as long as a test."""
+    """How many lists were asked for at once each time.
+
+    Cores are scarce, and a rest lasts as long as a test.
+    """
     calls: list[int] = []
     right = services.recommender.recommend_each
 
@@ -207,6 +211,7 @@ def together(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> list[in
         return right(wanted)
 
     monkeypatch.setattr(services.recommender, "recommend_each", each)
+    monkeypatch.setattr(CoreWatch, "scarce", lambda *_: True)
     monkeypatch.setattr(short_way, "REST", 1e9)
     monkeypatch.setattr(short_way, "LONGEST_REST_S", 3600.0)
     monkeypatch.setattr(callers, "LATELY_S", 3600.0)
@@ -246,6 +251,21 @@ def test_a_list_waits_for_those_who_lately_asked(
 
     assert asyncio.run(two_connections())
     assert together == [2, 2]
+
+
+def test_where_cores_are_free_nobody_waits(
+    services: FakeServices, together: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever else may come, a list is made at once: what a rest saves, nobody needs."""
+    monkeypatch.setattr(CoreWatch, "scarce", lambda *_: False)
+    way = gateway_of(services)._short_way
+
+    async def one_stays_away() -> None:
+        await asyncio.gather(way.answer(asked_by(1)), way.answer(asked_by(2)))
+        await asyncio.wait_for(way.answer(asked_by(1)), 10)
+
+    asyncio.run(one_stays_away())
+    assert together == [2, 1]
 
 
 @pytest.mark.parametrize("ends", ["the rest", "lately"])

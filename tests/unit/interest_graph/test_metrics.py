@@ -52,6 +52,29 @@ def test_processes_are_summed(tmp_path: Path) -> None:
     assert re.search(r"log_entries 3.0", text)
 
 
+def test_a_forked_process_has_values_of_its_own(tmp_path: Path) -> None:
+    """API processes are forked when their instruments are there: none writes another's file."""
+    fork = "import os\nif os.fork(): os.wait()\nmetrics.events_accepted.labels('view').inc(1)\n"
+    command = [sys.executable, "-c", WORK + fork, str(tmp_path), "5"]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 our own code
+    assert len(list(tmp_path.glob("counter_*.db"))) == 2
+    last = [sys.executable, "-c", WORK, str(tmp_path), "5"]
+    text = subprocess.run(last, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    assert re.search(r'events_accepted_total\{event_type="view"\} 6.0', text)
+
+
+def test_a_request_is_counted_by_method_route_and_status() -> None:
+    """Requests of one kind count as one series, with what they took."""
+    metrics = build_metrics(None)
+    for status in (200, 200, 404):
+        metrics.count_request("GET", "/v1/items", status, 0.5)
+    text = metrics.exposition().decode()
+    own = r'http_requests_total\{method="GET",route="/v1/items",status="%d"\} %s'
+    assert re.search(own % (200, "2.0"), text)
+    assert re.search(own % (404, "1.0"), text)
+    assert re.search(r'duration_seconds_sum\{method="GET",route="/v1/items"\} 1.5', text)
+
+
 def test_only_the_model_in_service_has_a_series() -> None:
     """After a roll-out the model before has no series; before the first there is none."""
     metrics = build_metrics(None)
