@@ -43,6 +43,7 @@ FIRST_S = 1.0
 INSTALL = {
     "wrk": "Debian: apt-get install wrk",
     "oha": "1.16 or newer: cargo install oha --locked",
+    "py-spy": "PyPI: uv tool install py-spy",
 }
 
 

@@ -62,6 +62,16 @@ STEPS = (
         5,
     ),
     Step(
+        "recommendation",
+        "recommendation",
+        (),
+        (
+            *("--items", "2000", "--users", "200", "--connections", "1", "8"),
+            *("--seconds", "2", "--rate", "100"),
+        ),
+        3,
+    ),
+    Step(
         "freshness",
         "freshness",
         ("--shop", "beauty", "--seconds", "600", "--events-per-s", "200", "--lists-per-s", "500"),
