@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 PURPOSES = {load(path).purpose: load(path).name for path in (*paths("read"), *paths("write"))}
 OTHER = "other"
-OPERATORS = 3
 
 
 def name_of(query: str) -> str:
@@ -54,11 +53,11 @@ def _add_hits(plan: Any, found: Counter[str]) -> None:
         _add_hits(child, found)
 
 
-def most(hits: Counter[str], nodes: int) -> str:
-    """The operators with most hits, and how many a node.
+def by_operator(hits: Counter[str], nodes: int) -> str:
+    """The operators that hit the database, and how often a node, most hits first.
 
-    >>> most(Counter({"Expand(All)": 128, "Filter": 64, "Limit": 0}), 64)
-    'Expand(All) 2, Filter 1'
+    >>> by_operator(Counter({"Expand(All)": 128, "Filter": 80, "Limit": 0}), 64)
+    'Expand(All) 2, Filter 1.2'
     """
-    found = [(name, count / nodes) for name, count in hits.most_common(OPERATORS) if count]
-    return ", ".join(f"{name} {each:.0f}" for name, each in found)
+    found = [(name, round(count / nodes, 1)) for name, count in hits.most_common() if count]
+    return ", ".join(f"{name} {each:g}" for name, each in found)

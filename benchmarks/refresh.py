@@ -32,7 +32,7 @@ from models.item_encoder import ItemEncoder
 
 from .graph_import import item_id, user_id
 from .growth import COUNTED, MARK, graph_of
-from .hits import most, name_of, profiled
+from .hits import by_operator, name_of, profiled
 from .report import Report
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def measure(services: Services, work: Work, options: argparse.Namespace, report:
         for count, of_parts in times.items():
             row[f"{count}_ms"] = round(statistics.median(of_parts.get(name, [0.0])), 2)
         row["hits_a_node"] = round(found.total() / len(work.ids), 1) if found else None
-        row["most_of_them"] = most(found, len(work.ids)) if found else None
+        row["by_operator"] = by_operator(found, len(work.ids)) if found else None
         report.add(**row)
 
 
