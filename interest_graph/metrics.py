@@ -56,7 +56,7 @@ class Metrics:
     stale_nodes: Gauge
     oldest_stale_node_seconds: Gauge
     _of_requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = field(
-        default_factory=dict, init=False, repr=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:

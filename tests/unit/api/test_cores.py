@@ -61,8 +61,8 @@ def test_where_the_kernel_does_not_say_they_are_scarce(account: Path, text: str 
     assert watch.scarce(101.0)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the account is Linux's")
-def test_the_account_of_this_thread_is_read() -> None:
-    """It goes forwards."""
+def test_the_account_of_this_thread_is_read_where_there_is_one() -> None:
+    """On Linux it goes forwards; elsewhere nobody counts."""
     before = cores._waited_s()
-    assert 0 <= before <= cores._waited_s() < float("inf")
+    assert 0 <= before <= cores._waited_s()
+    assert (before < float("inf")) == (sys.platform == "linux")
