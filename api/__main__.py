@@ -3,7 +3,12 @@
 What is imported and compiled before is in memory once, whatever number of processes there are.
 """
 
-# ruff: noqa: F401 what is imported is what the processes share
+# ruff: noqa: F401 the first import may be the last thing done; others are what is shared
+from .huge_pages import start_with_huge_pages
+
+if __name__ == "__main__":
+    start_with_huge_pages()
+
 from granian.cli import entrypoint
 
 from interest_graph import explain, recommend

@@ -26,7 +26,7 @@ from cli.local_stack.endpoints import choose_endpoints
 from cli.local_stack.neo4j_server import NEO4J, start_neo4j
 from cli.local_stack.paths import StackPaths, cache_dir
 from cli.local_stack.process import stop
-from cli.local_stack.redis_server import REDIS, start_redis
+from cli.local_stack.redis_server import REDIS, redis_url, start_redis
 from cypher.statement import paths as statements
 from interest_graph.graph.schema import migrate
 from interest_graph.published_model import ModelShelf
@@ -109,11 +109,12 @@ def graph_of(count: int, note: Callable[[str], None]) -> Iterator[tuple[Services
     endpoints = type(chosen)(
         chosen.bolt_port, chosen.browser_port, chosen.redis_port, chosen.api_port, PASSWORD
     )
+    log = redis_url(paths.redis_home, endpoints.redis_port)
     settings = Settings(
         neo4j_uri=endpoints.neo4j_uri,
         neo4j_password=PASSWORD,
-        log_url=endpoints.redis_url,
-        serving_url=endpoints.redis_url,
+        log_url=log,
+        serving_url=log,
         broker_url=endpoints.broker_url,
         models_dir=paths.models,
     )

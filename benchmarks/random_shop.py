@@ -16,7 +16,7 @@ import orjson
 import redis
 from safetensors.torch import save_file
 
-from cli.local_stack.redis_server import configuration, find_redis
+from cli.local_stack.redis_server import configuration, find_redis, redis_url
 from interest_graph import redis_client as keys
 from interest_graph.api_key import ApiKeyStore
 from interest_graph.history import HistoryEvent, pack
@@ -103,12 +103,11 @@ def _redis(folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     conf = folder / "redis.conf"
     conf.write_text(configuration(folder, port), encoding="utf-8")
-    url = f"redis://127.0.0.1:{port}/0"
     process = subprocess.Popen([find_redis(), conf], stdout=subprocess.DEVNULL)  # noqa: S603 our own arguments
     try:
-        client = redis.Redis.from_url(url, retry=redis.retry.Retry(_patience(), 50))
+        client = redis.Redis(port=port, retry=redis.retry.Retry(_patience(), 50))
         client.ping()
-        yield url
+        yield redis_url(folder, port)
     finally:
         process.terminate()
         process.wait()

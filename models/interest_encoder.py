@@ -36,6 +36,7 @@ class InterestEncoderConfig:
         rank_decay: α and γ of an event start at this to the power of its rank.
         score_scale: M starts as this times the identity.
         timed: Whether time counts; otherwise the order alone.
+        attentive: Whether α tells events apart; otherwise an interest is their mean.
     """
 
     dim: int = 64
@@ -46,6 +47,7 @@ class InterestEncoderConfig:
     rank_decay: float = 0.99
     score_scale: float = 2.0
     timed: bool = True
+    attentive: bool = True
 
 
 class InterestEncoder(nn.Module):
@@ -89,14 +91,9 @@ class InterestEncoder(nn.Module):
         self.again_scale = nn.Parameter(torch.tensor(0.0))
         self.score_map = nn.Parameter(torch.eye(dim) * config.score_scale)
         if not config.timed:
-            self._leave_out_time()
-
-    @torch.no_grad()
-    def _leave_out_time(self) -> None:
-        """Zero and freeze the tables of time."""
-        for table in (self.alpha_age, self.gamma_age, self.again_age):
-            table.zero_()
-            table.requires_grad = False
+            _leave_out(self.alpha_age, self.gamma_age, self.again_age)
+        if not config.attentive:
+            _leave_out(self.alpha_rank, self.alpha_age, self.alpha_type)
 
     def forward(
         self, event_types: Tensor, times: Tensor, last: Tensor, as_of: Tensor
@@ -138,6 +135,14 @@ class InterestEncoder(nn.Module):
             name: tensor.detach().cpu().numpy().astype(np.float32)
             for name, tensor in self.state_dict().items()
         }
+
+
+@torch.no_grad()
+def _leave_out(*tables: nn.Parameter) -> None:
+    """Zero and freeze tables."""
+    for table in tables:
+        table.zero_()
+        table.requires_grad = False
 
 
 def at_knots(table: Tensor, seconds: Tensor) -> Tensor:

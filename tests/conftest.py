@@ -18,7 +18,7 @@ from cli.local_stack.neo4j_configuration import Neo4jMemory
 from cli.local_stack.neo4j_server import NEO4J, start_neo4j
 from cli.local_stack.paths import StackPaths
 from cli.local_stack.process import stop
-from cli.local_stack.redis_server import REDIS, start_redis
+from cli.local_stack.redis_server import REDIS, redis_url, start_redis
 from interest_graph.settings import Settings
 from tests.promises import is_promised
 from tests.running_service import running_service  # noqa: F401 a fixture
@@ -109,7 +109,8 @@ def managed_redis(stack_paths: StackPaths) -> Iterator[RedisServer]:
     """A Redis started as the managed stack starts it, as durable as the one in production."""
     endpoints = choose_endpoints(preferred=False)
     start_redis(stack_paths, endpoints.redis_port)
-    yield RedisServer(endpoints.redis_url, endpoints.broker_url)
+    log = redis_url(stack_paths.redis_home, endpoints.redis_port)
+    yield RedisServer(log, endpoints.broker_url)
     stop(stack_paths, [REDIS], grace_s=5)
 
 

@@ -39,11 +39,6 @@ class Endpoints:
         return f"http://{LOOPBACK}:{self.browser_port}/browser/"
 
     @property
-    def redis_url(self) -> str:
-        """Redis with the log and the serving state."""
-        return f"redis://{LOOPBACK}:{self.redis_port}/0"
-
-    @property
     def broker_url(self) -> str:
         """Redis with Celery's wake-ups."""
         return f"redis://{LOOPBACK}:{self.redis_port}/1"

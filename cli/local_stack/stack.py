@@ -16,7 +16,7 @@ from .neo4j_server import NEO4J, start_neo4j
 from .ports import answers, port_choice
 from .process import POLL_S, is_running, last_lines, start, started, stop
 from .programs import API, INGEST, REFRESH, TRAINING, ingest_names, programs
-from .redis_server import REDIS, start_redis
+from .redis_server import REDIS, redis_url, start_redis
 from .report import Report, silent
 from .settings_file import PREFIX, write_settings_file
 
@@ -152,12 +152,13 @@ def _check_alive(paths: StackPaths, settings: Settings, waited: float) -> None:
 
 def _settings_of(paths: StackPaths, endpoints: Endpoints) -> dict[str, object]:
     """Settings for this stack; what the environment names is kept for later commands."""
+    log = redis_url(paths.redis_home, endpoints.redis_port)
     values: dict[str, object] = {
         "neo4j_uri": endpoints.neo4j_uri,
         "neo4j_user": "neo4j",
         "neo4j_password": endpoints.neo4j_password,
-        "log_url": endpoints.redis_url,
-        "serving_url": endpoints.redis_url,
+        "log_url": log,
+        "serving_url": log,
         "broker_url": endpoints.broker_url,
         "models_dir": paths.models,
         "metrics_dir": paths.metrics,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from models.training_config import TrainingConfig
 
 ENDLESS_DAYS = 1e6
-PARTS = ("text", "words", "graph_encoder", "item_graph", "identity", "time")
+PARTS = ("text", "words", "graph_encoder", "attention", "item_graph", "identity", "time")
 
 
 def leave_out(
@@ -28,6 +28,7 @@ def leave_out(
         part: `text`: texts of items, categories and brands are empty; `words`: words have no
             vectors of their own; `graph_encoder`: an embedding
             is own text and own identity alone, without category, brand and neighbours;
+            `attention`: an interest is the mean of the events, none weighs more;
             `item_graph`: no item edges, neither for the second term of the score nor as neighbours;
             `identity`: no learned identities; `time`: the order of events alone.
         graph: The events.
@@ -67,6 +68,7 @@ def _shaped(config: TrainingConfig, encoder: str, **changes: Any) -> TrainingCon
 
 _WITHOUT: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "graph_encoder": lambda config: _shaped(config, "graph_encoder", neighbor_share=0.0),
+    "attention": lambda config: _shaped(config, "interest_encoder", attentive=False),
     "item_graph": lambda config: replace(config, similar_items=0, text_edges=0),
     "words": lambda config: replace(config, words=False),
     "identity": lambda config: replace(config, identities=False),

@@ -18,7 +18,7 @@ from cli.local_stack.neo4j_server import NEO4J
 from cli.local_stack.paths import StackPaths
 from cli.local_stack.ports import free_port
 from cli.local_stack.process import BEHIND_REQUESTS, is_running, read_process, stop
-from cli.local_stack.redis_server import REDIS, start_redis
+from cli.local_stack.redis_server import REDIS, redis_url, start_redis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,8 @@ def test_servers_listen_on_loopback_alone(
     managed_neo4j: Neo4jServer, managed_redis: RedisServer, stack_paths: StackPaths
 ) -> None:
     """No port of Neo4j (Bolt, HTTP) or Redis can be reached at another address of this machine."""
-    ports = [int(url.split(":")[2].split("/")[0]) for url in (managed_neo4j.uri, managed_redis.url)]
+    urls = managed_neo4j.uri, managed_redis.broker_url
+    ports = [int(url.split(":")[2].split("/")[0]) for url in urls]
     conf = (stack_paths.neo4j_home / "conf" / "neo4j.conf").read_text(encoding="utf-8")
     listening = re.findall(r"^server\.\w+\.listen_address=(.*):(\d+)$", conf, re.MULTILINE)
     assert {host for host, _ in listening} == {"127.0.0.1"}
@@ -143,6 +144,30 @@ def test_redis_is_durable(managed_redis: RedisServer, name: str, value: str) -> 
     """Redis runs with the setting that the promise of a 202 rests on."""
     with Redis.from_url(managed_redis.url, decode_responses=True) as client:
         assert client.config_get(name) == {name: value}
+
+
+def test_the_socket_is_redis_too_and_for_its_owner_alone(
+    managed_redis: RedisServer, stack_paths: StackPaths
+) -> None:
+    """The log is reached at a Unix socket, which nobody else may use; it is the port's server."""
+    assert managed_redis.url == f"unix://{stack_paths.redis_home}/redis.sock?db=0"
+    with Redis.from_url(managed_redis.url) as near, Redis.from_url(managed_redis.broker_url) as far:
+        assert near.info("server")["run_id"] == far.info("server")["run_id"]
+    assert (stack_paths.redis_home / "redis.sock").stat().st_mode & 0o077 == 0
+
+
+def test_a_path_too_long_for_a_socket_leaves_the_port(tmp_path: Path) -> None:
+    """Redis starts where no socket can be, and is reached at its port."""
+    paths, port = StackPaths(tmp_path / ("long" * 25)), free_port()
+    paths.make()
+    start_redis(paths, port)
+    try:
+        url = redis_url(paths.redis_home, port)
+        assert url == f"redis://127.0.0.1:{port}/0"
+        with Redis.from_url(url) as client:
+            assert client.ping()
+    finally:
+        stop(paths, [REDIS], grace_s=5)
 
 
 def test_what_redis_confirmed_survives_its_death(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def test_the_part_is_gone() -> None:
     """Each ablation lacks the parameters, edges or inputs it is named for."""
     fitted = trained("time").fitted.model.interest_encoder
     assert not fitted.gamma_age.any()
+    fitted = trained("attention").fitted.model.interest_encoder
+    assert not any(
+        table.any() for table in (fitted.alpha_rank, fitted.alpha_age, fitted.alpha_type)
+    )
+    assert fitted.gamma_rank.any()
     assert not len(trained("item_graph").fitted.edge_weights)
     assert trained("identity").fitted.model.graph_encoder.identity["item"].shape == (0, 8)
     texts = Texts(*(encode(["a"]),) * 3)

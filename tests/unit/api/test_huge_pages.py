@@ -1,0 +1,46 @@
+"""The API's processes ask for huge pages, unless they are told otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SHOWN = """
+import os
+from api.huge_pages import start_with_huge_pages
+print("started", flush=True)
+start_with_huge_pages()
+print(os.environ.get("GLIBC_TUNABLES"))
+"""
+
+
+def shown(tunables: str | None) -> list[str]:
+    """What a program prints that starts with these tunables."""
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    if tunables is not None:
+        environment["GLIBC_TUNABLES"] = tunables
+    ran = subprocess.run(  # noqa: S603 our own arguments
+        [sys.executable, "-c", SHOWN], env=environment, capture_output=True, text=True, check=True
+    )
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("tunables", "expected"),
+    [
+        (None, ["started", "started", "glibc.malloc.hugetlb=1"]),
+        (
+            "glibc.malloc.check=0",
+            ["started", "started", "glibc.malloc.check=0:glibc.malloc.hugetlb=1"],
+        ),
+        ("glibc.malloc.hugetlb=0", ["started", "glibc.malloc.hugetlb=0"]),
+    ],
+)
+def test_it_starts_once_more_unless_it_was_told(tunables: str | None, expected: list[str]) -> None:
+    """It starts anew once, keeps what else is said, and obeys who says 0."""
+    if sys.platform != "linux":
+        expected = ["started", str(tunables)]
+    assert shown(tunables) == expected
