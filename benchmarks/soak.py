@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import linregress
 
 from cli.local_stack.neo4j_configuration import Neo4jMemory
 from cli.local_stack.paths import StackPaths
@@ -101,6 +102,8 @@ def _median_ms(stack: Target, bare: Requests) -> float:
 def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
     """Of each series its beginning and end (medians of a third each), its highest, its slopes.
 
+    A slope stands with its standard error: what is less than twice as much is not told from noise.
+
     Args:
         times: Minutes.
         series: Values at these times.
@@ -109,22 +112,27 @@ def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
     third = max(1, len(minutes) // 3)
     for name, found in series.items():
         values = np.asarray(found)
+        slope, error = _slope(minutes, values)
+        late, late_error = _slope(minutes[len(minutes) // 2 :], values[len(values) // 2 :])
         figures = {
             "first_third": np.median(values[:third]),
             "last_third": np.median(values[-third:]),
             "highest": values.max(),
-            "slope_per_minute": _slope(minutes, values),
-            "slope_of_the_last_half": _slope(
-                minutes[len(minutes) // 2 :], values[len(values) // 2 :]
-            ),
+            "slope_per_minute": slope,
+            "standard_error": error,
+            "slope_of_the_last_half": late,
+            "standard_error_of_that": late_error,
         }
         rows.append({"what": name, **{key: round(float(v), 2) for key, v in figures.items()}})
     return rows
 
 
-def _slope(minutes: Values, values: Values) -> float:
-    """Of a straight line through some samples; 0 through one."""
-    return float(np.polyfit(minutes, values, 1)[0]) if len(minutes) > 1 else 0.0
+def _slope(minutes: Values, values: Values) -> tuple[float, float]:
+    """Of a straight line through some samples, and its standard error; zeros through one or two."""
+    if len(minutes) < 3:  # noqa: PLR2004 a line goes through any two
+        return 0.0, 0.0
+    line = linregress(minutes, values)
+    return float(line.slope), float(line.stderr)
 
 
 def measure(stack: Target, options: argparse.Namespace, report: Report) -> None:

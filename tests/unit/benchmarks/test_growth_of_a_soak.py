@@ -27,7 +27,9 @@ def test_what_grows_has_a_slope_and_what_does_not_has_none() -> None:
         "last_third": 116.83,
         "highest": 120.0,
         "slope_per_minute": 2.0,
+        "standard_error": 0.0,
         "slope_of_the_last_half": 2.0,
+        "standard_error_of_that": 0.0,
     }
     assert (level["first_third"], level["last_third"]) == (80.0, 80.0)
     assert abs(level["slope_per_minute"]) == 0
@@ -39,6 +41,13 @@ def test_what_stops_growing_has_a_slope_in_the_first_half_alone() -> None:
     (row,) = growth_rows([float(minute) for minute in range(31)], {"filled": filled})
     assert row["slope_per_minute"] > 0
     assert row["slope_of_the_last_half"] == 0
+
+
+def test_noise_is_within_its_standard_error() -> None:
+    """A slope of what goes up and down is told with how wrong it may be."""
+    noise = [100.0, 130.0] * 30
+    (row,) = growth_rows([float(minute) for minute in range(60)], {"noise": noise})
+    assert 0 < abs(row["slope_per_minute"]) < 2 * row["standard_error"]
 
 
 def test_one_sample_has_no_slope() -> None:
