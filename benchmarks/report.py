@@ -69,8 +69,15 @@ def machine() -> dict[str, Any]:
         "wrk": _first_line("wrk", "--version").removeprefix("wrk ").split(" ")[0],
         "oha": _first_line("oha", "--version").removeprefix("oha "),
         **{package: version(package) for package in PACKAGES},
-        "commit": _first_line("git", "describe", "--always", "--dirty"),
+        "commit": commit(),
     }
+
+
+def commit() -> str:
+    """The commit, and `-dirty` if something but the page that benchmarks write differs from it."""
+    others = ("--untracked-files=no", "--", ":/", ":(top,exclude)docs/performance.md")
+    changed = _first_line("git", "status", "--porcelain", *others)
+    return _first_line("git", "describe", "--always") + ("-dirty" if changed else "")
 
 
 def _first_line(*command: str) -> str:
