@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 VARIABLE = "GLIBC_TUNABLES"
 TUNABLE = "glibc.malloc.hugetlb"
+ASKED = "HUGE_PAGES_ASKED_FOR"
+"""Set while the program starts once more: a system may take the tunables away from it."""
 
 
 def start_with_huge_pages() -> None:
@@ -17,7 +20,10 @@ def start_with_huge_pages() -> None:
     leaves them out), and elsewhere than on Linux; without them everything is only slower.
     """
     tunables = os.environ.get(VARIABLE, "")
-    if TUNABLE in tunables or sys.platform != "linux":
+    if os.environ.pop(ASKED, "") or TUNABLE in tunables or sys.platform != "linux":
         return
     os.environ[VARIABLE] = ":".join(filter(None, (tunables, f"{TUNABLE}=1")))
-    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 the same program again
+    os.environ[ASKED] = "1"
+    with suppress(OSError):
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 the same program again
+    del os.environ[ASKED]

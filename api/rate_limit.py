@@ -87,7 +87,7 @@ class RateLimiter:
         self._rest_s = rest_s
         self._clock = clock
         storage = RedisStorage(
-            f"redis+{url}" if url.startswith("unix:") else url,  # as the library names it
+            url,
             key_prefix="ig:limit",
             wrap_exceptions=False,
             socket_timeout=timeout_s,

@@ -109,23 +109,23 @@ def graph_of(count: int, note: Callable[[str], None]) -> Iterator[tuple[Services
     endpoints = type(chosen)(
         chosen.bolt_port, chosen.browser_port, chosen.redis_port, chosen.api_port, PASSWORD
     )
-    log = redis_url(paths.redis_home, endpoints.redis_port)
-    settings = Settings(
-        neo4j_uri=endpoints.neo4j_uri,
-        neo4j_password=PASSWORD,
-        log_url=log,
-        serving_url=log,
-        broker_url=endpoints.broker_url,
-        models_dir=paths.models,
-    )
-    note(f"{count:,} events: making them")
-    events = make_events(count, SEED)
-    if not (folder / READY).exists():
-        note("importing them")
-        import_graph(events, paths, endpoints, settings)
     try:
-        start_neo4j(paths, endpoints)
         start_redis(paths, endpoints.redis_port)
+        log = redis_url(paths.redis_home, endpoints.redis_port)
+        settings = Settings(
+            neo4j_uri=endpoints.neo4j_uri,
+            neo4j_password=PASSWORD,
+            log_url=log,
+            serving_url=log,
+            broker_url=endpoints.broker_url,
+            models_dir=paths.models,
+        )
+        note(f"{count:,} events: making them")
+        events = make_events(count, SEED)
+        if not (folder / READY).exists():
+            note("importing them")
+            import_graph(events, paths, endpoints, settings)
+        start_neo4j(paths, endpoints)
         services = build_services(settings)
         if not (folder / READY).exists():
             _complete(services, events, note)

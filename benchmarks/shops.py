@@ -84,7 +84,8 @@ def measured_stack(
     os.environ["INTEREST_GRAPH_API_WORKERS"] = str(workers)
     with tempfile.TemporaryDirectory(prefix="shop-") as folder:
         paths = StackPaths(Path(folder, shop))
-        shutil.copytree(kept.data_dir, paths.data_dir)
+        sockets = shutil.ignore_patterns("*.sock")
+        shutil.copytree(kept.data_dir, paths.data_dir, ignore=sockets)
         try:
             settings = bring_up(paths, memory=memory)
             wait_until_quiet(settings)

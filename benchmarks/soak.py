@@ -103,6 +103,7 @@ def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
     """Of each series its beginning and end (medians of a third each), its highest, its slopes.
 
     A slope stands with its standard error: what is less than twice as much is not told from noise.
+    What moves in steps and drifts, as memory does, is less certain than that.
 
     Args:
         times: Minutes.
@@ -128,8 +129,8 @@ def growth_rows(times: Sequence[float], series: Series) -> list[dict[str, Any]]:
 
 
 def _slope(minutes: Values, values: Values) -> tuple[float, float]:
-    """Of a straight line through some samples, and its standard error; zeros through one or two."""
-    if len(minutes) < 3:  # noqa: PLR2004 a line goes through any two
+    """Of a straight line through some samples, and its standard error; zeros where none is told."""
+    if len(minutes) < 3 or not np.ptp(values):  # noqa: PLR2004 a line goes through any two
         return 0.0, 0.0
     line = linregress(minutes, values)
     return float(line.slope), float(line.stderr)

@@ -1,5 +1,6 @@
 """`config show`: the settings in force."""
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -55,7 +56,10 @@ def without_password(url: str) -> str:
     'redis://:********@cache:6379/0'
     >>> without_password("redis://127.0.0.1:6379/0")
     'redis://127.0.0.1:6379/0'
+    >>> without_password("unix:///run/redis.sock?password=hunter2&db=0")
+    'unix:///run/redis.sock?password=********&db=0'
     """
+    url = re.sub(r"([?&]password=)[^&]*", rf"\1{MASK}", url)
     scheme, separator, rest = url.partition("://")
     credentials, at, host = rest.rpartition("@")
     if not at:

@@ -42,7 +42,7 @@ def up(
     else:
         data(f"API        {status.api_url}  (pages at {status.api_url}/docs)")
         data(f"Neo4j      {status.neo4j_uri}")
-        data(f"Redis      {status.redis_url}")
+        data(f"Redis      {status.redis_url}  (and {status.broker_url})")
         data(f"Directory  {paths.data_dir}")
     if not detach:
         note("Ctrl+C stops everything.")

@@ -52,15 +52,17 @@ def find_redis() -> Path:
 def redis_url(home: Path, port: int) -> str:
     """Where the log and the serving state are: at the server's Unix socket, else at its port.
 
-    A round trip over the socket costs both sides less. There is none where its path is longer
-    than a socket's may be, or while a server runs that was started before there were sockets.
+    A round trip over the socket costs both sides less. Nobody answers there where no socket can
+    be, or while a server runs that was started before there were sockets.
 
     Args:
-        home: Working directory of the server.
+        home: Working directory of a server that runs.
         port: Its port, which answers in any case.
     """
-    if (path := _socket(home)).is_socket():
-        return f"unix://{quote(str(path))}?db=0"
+    path = _socket(home)
+    with socket.socket(socket.AF_UNIX) as connection:
+        if _pongs(connection, str(path)):
+            return f"unix://{quote(str(path))}?db=0"
     return f"redis://{LOOPBACK}:{port}/0"
 
 
@@ -69,17 +71,35 @@ def _socket(home: Path) -> Path:
     return home.resolve() / "redis.sock"
 
 
+def _can_be(path: Path) -> bool:
+    """Whether a socket may have that path: not everywhere files are, and not a long one."""
+    tried = path.with_suffix(".try")
+    try:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(str(tried))
+    except OSError:
+        return False
+    finally:
+        tried.unlink(missing_ok=True)
+    return len(os.fsencode(path)) <= LONGEST_SOCKET
+
+
+def _quoted(path: Path) -> str:
+    """A path as `redis.conf` reads it."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def configuration(home: Path, port: int) -> str:
     """The text of `redis.conf`: every write on disk before it is answered, nothing ever evicted."""
     path = _socket(home)
-    fits = len(os.fsencode(path)) <= LONGEST_SOCKET
+    at_socket = (f"unixsocket {_quoted(path)}", "unixsocketperm 700") if _can_be(path) else ()
     lines = (
         f"bind {LOOPBACK}",
         f"port {port}",
-        *((f'unixsocket "{path}"', "unixsocketperm 700") if fits else ()),
+        *at_socket,
         "protected-mode yes",
         "daemonize no",
-        f'dir "{home}"',
+        f"dir {_quoted(home)}",
         "appendonly yes",
         "appendfsync always",
         "no-appendfsync-on-rewrite no",
@@ -103,6 +123,7 @@ def start_redis(paths: StackPaths, port: int, report: Report = silent) -> None:
         server, home = find_redis(), paths.redis_home
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         conf = home / "redis.conf"
+        _socket(home).unlink(missing_ok=True)  # of one that was killed
         write_private(conf, configuration(home, port))
         start(Program(REDIS, (str(server), str(conf))), paths)
     report(STARTING, 0, 1)
@@ -117,9 +138,16 @@ def start_redis(paths: StackPaths, port: int, report: Report = silent) -> None:
 
 def _ready(port: int) -> bool:
     """Whether Redis answers commands: the port alone opens while it still reads its log."""
+    with socket.socket() as connection:
+        return _pongs(connection, (LOOPBACK, port))
+
+
+def _pongs(connection: socket.socket, address: str | tuple[str, int]) -> bool:
+    """Whether a server answers a PING there within a second."""
+    connection.settimeout(1)
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
+        connection.connect(address)
+        connection.sendall(b"PING\r\n")
+        return connection.recv(16).startswith(b"+PONG")
     except OSError:
         return False

@@ -36,6 +36,7 @@ class Status:
     api_url: str
     neo4j_uri: str
     redis_url: str
+    broker_url: str
     browser_url: str | None
     data_dir: str
     pids: dict[str, int] = field(default_factory=dict)
@@ -58,6 +59,7 @@ def read_status(paths: StackPaths, settings: Settings) -> Status:
         api_url=f"http://{settings.api_host}:{settings.api_port}",
         neo4j_uri=settings.neo4j_uri,
         redis_url=settings.log_url,
+        broker_url=settings.broker_url,
         browser_url=endpoints.browser_url if endpoints and not own_neo4j() else None,
         data_dir=str(paths.data_dir),
     )

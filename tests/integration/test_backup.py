@@ -257,17 +257,18 @@ def test_a_lost_answer_restores_nothing_twice(
     del busy_shop, poison
     log.xadd(keys.DEAD_LETTERS, {"kind": "event", "payload": "x", "revision": 0, "reason": "y"})
     write_backup(tmp_path / "one", graph, log, events, settings)
-    port = parse_url(settings.log_url)["port"]
-    with FaultyProxy("restore-Redis", port) as link:
-        url = settings.log_url.replace(f":{port}", f":{link.port}")
-        with connect(url, settings) as behind:
-            for number in count():
-                log.flushdb()
-                link.lose_answer(after=number)
-                restore_backup(tmp_path / "one", graph, behind, settings)
-                assert (events.length(), events.dead_letters()) == (4, 1)
-                if link.losing:
-                    break
+    with (
+        FaultyProxy("restore-Redis", parse_url(settings.broker_url)["port"]) as link,
+        connect(f"redis://127.0.0.1:{link.port}/0", settings) as behind,
+    ):
+        for number in count():
+            log.flushdb()
+            link.lose_answer(after=number)
+            restore_backup(tmp_path / "one", graph, behind, settings)
+            assert (events.length(), events.dead_letters()) == (4, 1)
+            if link.losing:
+                break
+
     assert number > 1
 
 

@@ -29,15 +29,14 @@ if TYPE_CHECKING:
 @pytest.fixture
 def link(settings: Settings) -> Iterator[FaultyProxy]:
     """What stands between the service and Redis."""
-    with FaultyProxy("service-Redis", parse_url(settings.log_url)["port"]) as link:
+    with FaultyProxy("service-Redis", parse_url(settings.broker_url)["port"]) as link:
         yield link
 
 
 @pytest.fixture
 def behind(link: FaultyProxy, log: redis.Redis, settings: Settings) -> Iterator[redis.Redis]:
     """A client behind it; Redis has its scripts, so that each call is answered once."""
-    port = parse_url(settings.log_url)["port"]
-    client = connect(settings.log_url.replace(f":{port}", f":{link.port}"), settings)
+    client = connect(f"redis://127.0.0.1:{link.port}/0", settings)
     Documents(log, settings, "item").put([{"item_id": "any"}])
     client.ping()
     yield client

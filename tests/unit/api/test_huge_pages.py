@@ -8,12 +8,14 @@ import sys
 
 import pytest
 
+from api.huge_pages import start_with_huge_pages
+
 SHOWN = """
 import os
 from api.huge_pages import start_with_huge_pages
 print("started", flush=True)
 start_with_huge_pages()
-print(os.environ.get("GLIBC_TUNABLES"))
+print(os.environ.get("GLIBC_TUNABLES"), os.environ.get("HUGE_PAGES_ASKED_FOR", ""))
 """
 
 
@@ -26,6 +28,22 @@ def shown(tunables: str | None) -> list[str]:
         [sys.executable, "-c", SHOWN], env=environment, capture_output=True, text=True, check=True
     )
     return ran.stdout.split()
+
+
+def test_it_starts_once_more_where_tunables_are_taken_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A program with rights of its own never sees the variable, and yet it does not go round."""
+    started: list[str] = []
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "execv", lambda *_: started.append(os.environ["GLIBC_TUNABLES"]))
+    monkeypatch.setenv("HUGE_PAGES_ASKED_FOR", "1")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    start_with_huge_pages()
+    assert not started
+    assert "HUGE_PAGES_ASKED_FOR" not in os.environ
+    start_with_huge_pages()
+    assert started == ["glibc.malloc.hugetlb=1"]
 
 
 @pytest.mark.parametrize(
