@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from .field_types import (
     PROPERTIES_RULE,
@@ -39,7 +39,7 @@ class ItemPatch(BaseModel):
     price: Price | None = Field(None, description="In the shop's currency.")
     available_from: Time | None = Field(None, description="Not recommended before.")
     available_until: Time | None = Field(None, description="Not recommended from then on.")
-    hidden: bool | None = Field(None, description="Never recommend it.")
+    hidden: StrictBool | None = Field(None, description="Never recommend it.")
     image_url: Url | None = Field(None, description="Where its picture is.")
     properties: Properties | None = Field(None, description=PROPERTIES_RULE)
 

@@ -109,3 +109,10 @@ def test_the_levels_of_a_path_hang_together(path: list[str]) -> None:
 def test_texts_are_told_apart_by_their_hash(one: str, other: str) -> None:
     """Two texts share a content hash only when they are the same text."""
     assert (content_hash(one) == content_hash(other)) == (one == other)
+
+
+@pytest.mark.parametrize("hidden", [0.0, 1, "yes"])
+def test_a_flag_is_a_boolean_and_nothing_like_one(hidden: object) -> None:
+    """What the schema does not allow is not taken for it."""
+    with pytest.raises(ValidationError, match="hidden"):
+        ItemInput.model_validate({"item_id": "i", "hidden": hidden})
