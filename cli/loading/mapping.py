@@ -65,7 +65,9 @@ class FieldMapping:
             return str(value)
         if isinstance(value, str):
             return _from_text(name, value)
-        return _plain(value)
+        plain = _plain(value)
+        # A column of flags in which some are missing has numbers.
+        return bool(plain) if name in FLAGS and plain in (0, 1) else plain
 
 
 def parse_mapping(

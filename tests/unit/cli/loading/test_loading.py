@@ -241,3 +241,11 @@ def test_another_ending_is_refused(tmp_path: Path) -> None:
 def test_a_row_is_a_row() -> None:
     """A row that cannot be read carries its reason instead of values."""
     assert Row(3, None, "broken").fault == "broken"
+
+
+@pytest.mark.parametrize("flag", [True, 1, 1.0, "yes"])
+def test_a_flag_of_a_file_is_a_boolean(flag: object) -> None:
+    """A column in which some flags are missing is one of numbers; neither is refused."""
+    mapping = parse_mapping([], [], FIELDS)
+    assert mapping.apply({"item_id": "i", "hidden": flag}, FIELDS)["hidden"] is True
+    assert mapping.apply({"item_id": "i", "hidden": 7}, FIELDS)["hidden"] == 7  # is refused
