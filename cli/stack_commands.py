@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .config_commands import without_password
 from .local_stack.paths import StackPaths, stack_paths
 from .options import DataDir, Json
 from .output import NOT_READY, as_json, data, note, table
@@ -42,7 +43,8 @@ def up(
     else:
         data(f"API        {status.api_url}  (pages at {status.api_url}/docs)")
         data(f"Neo4j      {status.neo4j_uri}")
-        data(f"Redis      {status.redis_url}  (and {status.broker_url})")
+        redis, broker = map(without_password, (status.redis_url, status.broker_url))
+        data(f"Redis      {redis}  (and {broker})")
         data(f"Directory  {paths.data_dir}")
     if not detach:
         note("Ctrl+C stops everything.")
