@@ -268,7 +268,6 @@ def test_a_lost_answer_restores_nothing_twice(
             assert (events.length(), events.dead_letters()) == (4, 1)
             if link.losing:
                 break
-
     assert number > 1
 
 
